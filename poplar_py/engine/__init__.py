@@ -1,0 +1,1 @@
+"""Running an executable: device memory, the superstep loop, and the record of a run."""

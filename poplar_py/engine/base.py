@@ -1,0 +1,192 @@
+"""What every engine does: load, connect, run, count."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import numpy as np
+
+from ..errors import PoplarError, RuntimeFault
+from ..target import Device, Target
+from . import control
+from .executable import Executable
+from .host import Streams, format_tensor, from_host, handle_of, to_host
+
+TRACE_LIMIT = 1_000_000
+
+
+class BaseEngine:
+    """Runs an executable on a device. Subclasses say where bytes live and how vertices run."""
+
+    def __init__(self, executable: Executable, **options: Any):
+        self.executable = executable
+        self.graph = executable.graph
+        self.streams = Streams(self.graph)
+        self.print_to: TextIO | None = None
+        self.loaded = False
+        self.counts = np.zeros(len(executable.steps), np.int64)
+        self.trace = np.zeros(1024, np.int32)
+        self.trace_length = 0
+        self.wall_seconds = 0.0
+        self._programs: list[control.Action] = []
+
+    # what subclasses give --------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        raise NotImplementedError
+
+    def _action(self, index: int) -> control.Action:
+        raise NotImplementedError
+
+    def _read_words(self, key: str, tensor: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    def _write_words(self, key: str, tensor: Any, words: np.ndarray) -> None:
+        raise NotImplementedError
+
+    # life ------------------------------------------------------------------------------------------------------
+
+    def load(self, device: Device | Target) -> None:
+        """Put the executable on a device: constants and initial values are written."""
+        target = device.target if isinstance(device, Device) else device
+        compiled = self.executable.target
+        if target != compiled:
+            raise PoplarError(
+                f"the executable was compiled for {compiled.name} ({compiled.num_tiles} tiles), the device is"
+                f" {target.name} ({target.num_tiles} tiles); compile it for that target"
+            )
+        self._load()
+        for variable in self.graph.variables:
+            if variable.data is not None:
+                words = np.ascontiguousarray(variable.data).reshape(-1)
+                self._write_words(f"initial:{variable.index}", self.graph.whole(variable), words)
+        self._programs = control.build(self.executable.schedule, self._counted, self._predicate)
+        self.loaded = True
+
+    def _ready(self) -> None:
+        if not self.loaded:
+            raise PoplarError("the engine is not loaded; call engine.load(device) first")
+
+    def _counted(self, index: int) -> control.Action:
+        step = self.executable.schedule.steps[index]
+        action = self._host_action(step) or self._action(index)
+        counts, note = self.counts, self._note
+
+        def run() -> None:
+            action()
+            counts[index] += 1
+            note(index)
+
+        return run
+
+    def _note(self, index: int) -> None:
+        at = self.trace_length
+        if at < TRACE_LIMIT:
+            if at == len(self.trace):
+                self.trace = np.concatenate([self.trace, np.zeros_like(self.trace)])
+            self.trace[at] = index
+            self.trace_length = at + 1
+
+    def _predicate(self, index: int) -> Callable[[], int]:
+        step = self.executable.schedule.steps[index]
+        counts, note = self.counts, self._note
+        read, key, element = self._read_words, f"step:{index}", step.source.dtype
+
+        def value() -> int:
+            counts[index] += 1
+            note(index)
+            return int(to_host(element, read(key, step.source), (1,))[0])
+
+        return value
+
+    def _host_action(self, step: Any) -> control.Action | None:
+        """Supersteps in which only the host acts."""
+        key = f"step:{step.index}"
+        if step.kind in ("sync", "undef"):
+            return lambda: None
+        if step.kind == "abort":
+            return lambda: self._abort(step, key)
+        if step.kind == "print":
+            return lambda: self._print(step, key)
+        if step.kind == "stream_in":
+            tensor = step.destination
+            piece = np.zeros(tensor.size, tensor.dtype.np)
+            words = piece.view(tensor.dtype.storage)
+
+            def feed() -> None:
+                self.streams.transfer(step.stream, piece)
+                self._write_words(key, tensor, words)
+
+            return feed
+        if step.kind == "stream_out":
+
+            def drain() -> None:
+                words = self._read_words(key, step.source)
+                self.streams.transfer(step.stream, to_host(step.source.dtype, words, (step.source.size,)))
+
+            return drain
+        return None
+
+    def _abort(self, step: Any, key: str) -> None:
+        if step.source is None or int(to_host(step.source.dtype, self._read_words(key, step.source), (1,))[0]):
+            raise RuntimeFault(f"the program aborted: {step.message}")
+
+    def _print(self, step: Any, key: str) -> None:
+        array = to_host(step.source.dtype, self._read_words(key, step.source), step.source.shape)
+        print(format_tensor(step.message, array), file=self.print_to or sys.stderr)
+
+    def run(self, program: int = 0) -> None:
+        """Run a program of the executable by its index."""
+        self._ready()
+        if not 0 <= program < len(self._programs):
+            raise PoplarError(f"no program {program}; the executable has {len(self._programs)}")
+        begin = time.perf_counter()
+        try:
+            self._programs[program]()
+        finally:
+            self.wall_seconds += time.perf_counter() - begin
+
+    def load_and_run(self, device: Device | Target, program: int = 0) -> None:
+        self.load(device)
+        self.run(program)
+
+    # host ------------------------------------------------------------------------------------------------------
+
+    def write_tensor(self, handle: str, value: Any) -> None:
+        """Write an array to the tensor of a host-write handle. Raises TensorIOError for a wrong shape or type."""
+        self._ready()
+        tensor = handle_of(self.graph.host_writes, handle, "write")
+        words = from_host(tensor, value, f"'{handle}' ({tensor.name})")
+        self._write_words(f"write:{handle}", tensor, words)
+
+    def read_tensor(self, handle: str, out: np.ndarray | None = None) -> np.ndarray:
+        """The tensor of a host-read handle as an array, or into `out`."""
+        self._ready()
+        tensor = handle_of(self.graph.host_reads, handle, "read")
+        array = to_host(tensor.dtype, self._read_words(f"read:{handle}", tensor), tensor.shape)
+        if out is not None:
+            out[...] = array
+        return array
+
+    def connect_stream(self, handle: str, array: np.ndarray) -> None:
+        """Connect a stream to an array, walked through in order and circularly."""
+        self.streams.connect(handle, array)
+
+    def connect_stream_to_callback(self, handle: str, callback: Callable[..., Any]) -> None:
+        """Connect a stream to a function that fills or takes one transfer's array."""
+        self.streams.connect_callback(handle, callback)
+
+    def set_print_stream(self, stream: TextIO) -> None:
+        """Where PrintTensor writes; standard error by default."""
+        self.print_to = stream
+
+    set_print_tensor_stream = set_print_stream
+
+    def reset_profile(self) -> None:
+        """Forget what was counted so far."""
+        self.counts[:] = 0
+        self.trace_length = 0
+        self.wall_seconds = 0.0

@@ -1,0 +1,1 @@
+"""Which bytes move from which tile to which, and when."""

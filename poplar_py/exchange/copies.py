@@ -1,0 +1,81 @@
+"""Copies: the transfers of Copy programs and of streams.
+
+In: source and destination tensors.  Out: transfers between fragments. Where source and destination share elements
+the bytes pass through a gathering area, since a copy reads everything before it writes anything.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graph import Tensor
+from ..graph.variable import expand_runs
+from .layout import Layout
+from .transfers import AREA, Transfers
+
+
+def _pieces(layout: Layout, tensor: Tensor) -> tuple[np.ndarray, ...]:
+    """The flattened tensor as pieces within one run each: (length, tile, variable, byte place)."""
+    from .native import split_by_runs
+
+    start, length = tensor.regions()
+    if len(start) == 0:
+        return tuple(np.zeros(0, np.int64) for _ in range(4))
+    _, piece, count, run = split_by_runs(start, length, layout.start, layout.num_elements)
+    place = (layout.local[run] + piece - layout.start[run]) * tensor.dtype.size
+    return count, layout.tile[run], layout.variable[run], place
+
+
+def plan_copy(layout: Layout, source: Tensor, destination: Tensor) -> tuple[Transfers, Transfers, np.ndarray]:
+    """Transfers of a tensor copy: (first, second, area bytes per tile).
+
+    Without shared elements `first` does it all. With them `first` brings every piece to the area of its destination
+    tile and `second` moves it from there into place.
+    """
+    size = source.dtype.size
+    no_area = np.zeros(layout.num_tiles, np.int64)
+    if source.size == 0:
+        return Transfers.none(), Transfers.none(), no_area
+    a_length, a_tile, a_owner, a_place = _pieces(layout, source)
+    b_length, b_tile, b_owner, b_place = _pieces(layout, destination)
+    a_end, b_end = np.cumsum(a_length), np.cumsum(b_length)
+    ends = np.union1d(a_end, b_end)
+    begin = np.concatenate(([0], ends[:-1]))
+    a = np.searchsorted(a_end, begin, side="right")
+    b = np.searchsorted(b_end, begin, side="right")
+    moves = Transfers(
+        a_tile[a], a_owner[a], a_place[a] + (begin - (a_end - a_length)[a]) * size,
+        b_tile[b], b_owner[b], b_place[b] + (begin - (b_end - b_length)[b]) * size,
+        (ends - begin) * size,
+    ).merged()
+    if not _share(source, destination):
+        return moves, Transfers.none(), no_area
+    order = np.argsort(moves.dst_tile, kind="stable")
+    moves = moves.take(order)
+    room = (moves.size + 7) // 8 * 8
+    place = np.cumsum(room) - room
+    first = np.ones(len(moves), bool)
+    first[1:] = moves.dst_tile[1:] != moves.dst_tile[:-1]
+    place -= place[np.flatnonzero(first)][np.cumsum(first) - 1]
+    area = np.bincount(moves.dst_tile, weights=room, minlength=layout.num_tiles).astype(np.int64)
+    owner = np.full(len(moves), AREA, np.int64)
+    bring = Transfers(moves.src_tile, moves.src_owner, moves.src, moves.dst_tile, owner, place, moves.size)
+    put = Transfers(moves.dst_tile, owner, place, moves.dst_tile, moves.dst_owner, moves.dst, moves.size)
+    return bring, put, area
+
+
+def _share(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have an element in common."""
+    if not {v.index for v in a.variables()} & {v.index for v in b.variables()}:
+        return False
+    a_start, a_length = a.regions()
+    b_start, b_length = b.regions()
+    if len(a_start) > 1 or len(b_start) > 1:
+        return bool(np.intersect1d(expand_runs(a_start, a_length), expand_runs(b_start, b_length)).size)
+    return bool(a_start[0] < b_start[0] + b_length[0] and b_start[0] < a_start[0] + a_length[0])
+
+
+def plan_stream(layout: Layout, tensor: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The flattened tensor as pieces for host transfers: (bytes, tile, owner, byte place) in the tensor's order."""
+    length, tile, owner, place = _pieces(layout, tensor)
+    return length * tensor.dtype.size, tile, owner, place

@@ -1,0 +1,196 @@
+"""Compiled loops of exchange planning. Columns in, columns out; imported when planning starts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def _run_of(start, element, hint):
+    """Index of the run that holds `element`."""
+    if start[hint] <= element and (hint + 1 == start.size or element < start[hint + 1]):
+        return hint
+    lo, hi = 0, start.size
+    while hi - lo > 1:
+        mid = (lo + hi) >> 1
+        if start[mid] <= element:
+            lo = mid
+        else:
+            hi = mid
+    return lo
+
+
+@njit(cache=True, nogil=True)
+def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_local, run_variable, total):
+    """Windows that lie on their vertex's tile with a constant row stride: (variable or -1, place, row stride).
+
+    Place and stride are in elements of the fragment. -1 where the window must be gathered.
+    """
+    n = tile.size
+    variable = np.empty(n, np.int64)
+    place = np.empty(n, np.int64)
+    row_stride = np.empty(n, np.int64)
+    hint = 0
+    for v in range(n):
+        r, c = rows[v], cols[v]
+        row_stride[v] = c
+        if r == 0 or c == 0:
+            variable[v] = -2  # nothing to see: any address does
+            place[v] = 0
+            continue
+        variable[v] = -1
+        place[v] = 0
+        step = c
+        previous = 0
+        good = True
+        for j in range(r):
+            s = start[v] + j * stride[v]
+            hint = _run_of(run_start, s, hint)
+            end = run_start[hint + 1] if hint + 1 < run_start.size else total
+            if run_tile[hint] != tile[v] or s + c > end:
+                good = False
+                break
+            at = run_local[hint] + s - run_start[hint]
+            if j == 0:
+                place[v] = at
+                owner = run_variable[hint]
+            elif run_variable[hint] != owner:
+                good = False
+                break
+            elif j == 1:
+                step = at - previous
+                if step < 0:
+                    good = False
+                    break
+            elif at - previous != step:
+                good = False
+                break
+            previous = at
+        if good:
+            variable[v] = owner
+            row_stride[v] = step
+    return variable, place, row_stride
+
+
+@njit(cache=True, nogil=True)
+def unite(order, tile, start, length, size, align):
+    """Overlapping or touching regions of a tile as one; regions in `order` are sorted by tile and start.
+
+    Returns each region's place (bytes, from the start of its tile's area), the united regions as (tile, start,
+    length, place), and the tile whose area ends where: per united region the running end.
+    """
+    n = order.size
+    place = np.empty(n, np.int64)
+    out_tile = np.empty(n, np.int64)
+    out_start = np.empty(n, np.int64)
+    out_length = np.empty(n, np.int64)
+    out_place = np.empty(n, np.int64)
+    m = 0
+    cursor = 0
+    i = 0
+    current = -1
+    while i < n:
+        first = order[i]
+        t, s = tile[first], start[first]
+        if t != current:
+            current = t
+            cursor = 0
+        cursor = (cursor + align - 1) // align * align
+        e = s + length[first]
+        bytes_each = size[first]
+        j = i
+        while j < n and tile[order[j]] == t and start[order[j]] <= e and size[order[j]] == bytes_each:
+            k = order[j]
+            place[k] = cursor + (start[k] - s) * bytes_each
+            e = max(e, start[k] + length[k])
+            j += 1
+        out_tile[m], out_start[m], out_length[m], out_place[m] = t, s, e - s, cursor
+        cursor += (e - s) * bytes_each
+        m += 1
+        i = j
+    return place, out_tile[:m].copy(), out_start[:m].copy(), out_length[:m].copy(), out_place[:m].copy()
+
+
+@njit(cache=True, nogil=True)
+def split_by_runs(start, length, run_start, total):
+    """Regions cut where runs end: (region, start, length, run) of each piece."""
+    n = start.size
+    count = 0
+    hint = 0
+    for i in range(n):
+        s, left = start[i], length[i]
+        while left > 0:
+            hint = _run_of(run_start, s, hint)
+            end = run_start[hint + 1] if hint + 1 < run_start.size else total
+            take = min(left, end - s)
+            s += take
+            left -= take
+            count += 1
+    region = np.empty(count, np.int64)
+    piece = np.empty(count, np.int64)
+    size = np.empty(count, np.int64)
+    run = np.empty(count, np.int64)
+    k = 0
+    for i in range(n):
+        s, left = start[i], length[i]
+        while left > 0:
+            hint = _run_of(run_start, s, hint)
+            end = run_start[hint + 1] if hint + 1 < run_start.size else total
+            take = min(left, end - s)
+            region[k], piece[k], size[k], run[k] = i, s, take, hint
+            s += take
+            left -= take
+            k += 1
+    return region, piece, size, run
+
+
+@njit(cache=True, nogil=True)
+def matrix_stride(first, rows, place):
+    """Row stride in bytes of windows whose rows have places place[first[v] : first[v] + rows[v]]; -1 if uneven."""
+    n = first.size
+    stride = np.empty(n, np.int64)
+    for v in range(n):
+        stride[v] = 0
+        for j in range(1, rows[v]):
+            step = place[first[v] + j] - place[first[v] + j - 1]
+            if j == 1:
+                stride[v] = step
+            elif step != stride[v]:
+                stride[v] = -1
+                break
+        if stride[v] < 0:
+            stride[v] = -1
+    return stride
+
+
+@njit(cache=True, nogil=True)
+def window_hash(elements, offset):
+    """A 64-bit mix of each window's element numbers, for finding equal windows."""
+    n = offset.size - 1
+    out = np.empty(n, np.uint64)
+    for v in range(n):
+        h = np.uint64(1469598103934665603)
+        for k in range(offset[v], offset[v + 1]):
+            h = (h ^ np.uint64(elements[k])) * np.uint64(1099511628211)
+            h ^= h >> np.uint64(29)
+        out[v] = h
+    return out
+
+
+@njit(cache=True, nogil=True)
+def join_pieces(src_tile, src_fragment, src, dst_tile, dst_fragment, dst, size):
+    """Neighbouring copies that continue one another as one; returns which rows start a joined copy."""
+    n = src.size
+    first = np.ones(n, np.bool_)
+    for i in range(1, n):
+        if (
+            src_tile[i] == src_tile[i - 1]
+            and dst_tile[i] == dst_tile[i - 1]
+            and src_fragment[i] == src_fragment[i - 1]
+            and dst_fragment[i] == dst_fragment[i - 1]
+            and src[i] == src[i - 1] + size[i - 1]
+            and dst[i] == dst[i - 1] + size[i - 1]
+        ):
+            first[i] = False
+    return first

@@ -1,0 +1,8 @@
+"""The waist: the tile-mapped graph of variables, compute sets, vertices and edges."""
+
+from .graph import ComputeSet, DataStream, Function, Graph
+from .tensor import Tensor, Windows, append, concat
+from .variable import Variable
+from .vertices import Block, Edges, Vertex
+
+__all__ = ["Block", "ComputeSet", "DataStream", "Edges", "Function", "Graph", "Tensor", "Variable", "Vertex", "Windows", "append", "concat"]

@@ -1,0 +1,1 @@
+"""Where bytes live: liveness, the memory plan, and an independent checker."""

@@ -1,0 +1,192 @@
+"""Liveness: in which static supersteps each variable's bytes must survive.
+
+In: the schedule and what each superstep reads and writes.  Out: for every superstep the set of variables alive
+during it, as rows of a bit matrix, and which variables are always live. Sets of variables are Python integers with a
+bit each. A function's body is analysed once: what is live after any of its calls is live after its body. A partial or
+conditional write ends nothing; host-visible variables, constants, variables with initial values, and whatever a
+program may read before it writes are always live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Graph, Tensor
+from ..program.supersteps import Schedule, Superstep, Tree
+
+
+@dataclass
+class Liveness:
+    """alive[s, v]: variable v holds bytes during superstep s; after[s, v]: still when s has ended. always[v]: from load
+    to the end."""
+
+    alive: np.ndarray
+    after: np.ndarray
+    always: np.ndarray
+    reads: list[int]
+    writes: list[int]  # any element
+    kills: list[int]  # every element
+
+
+def _bits(tensor: Tensor) -> int:
+    mask = 0
+    for v in tensor.variables():
+        mask |= 1 << v.index
+    return mask
+
+
+def _covers(tensor: Tensor) -> int:
+    """Variables of which the tensor has every element."""
+    mask = 0
+    start, length = tensor.regions()
+    if len(start) == 1:
+        for v in tensor.variables():
+            if start[0] <= v.base and v.base + v.size <= start[0] + length[0]:
+                mask |= 1 << v.index
+        return mask
+    owner = tensor.graph.variable_index(start)
+    for v in tensor.variables():
+        if int(length[owner == v.index].sum()) == v.size and not tensor.contains_aliases:
+            mask |= 1 << v.index
+    return mask
+
+
+class _Facts:
+    """What a superstep reads, writes and wholly overwrites, as bit sets."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.by_compute_set: dict[int, tuple[int, int, int]] = {}
+
+    def of(self, step: Superstep) -> tuple[int, int, int]:
+        if step.kind == "execute":
+            if step.compute_set not in self.by_compute_set:
+                self.by_compute_set[step.compute_set] = self._compute_set(step.compute_set)
+            return self.by_compute_set[step.compute_set]
+        reads = _bits(step.source) if step.source is not None else 0
+        if step.destination is None:
+            return reads, 0, 0
+        return reads, _bits(step.destination), _covers(step.destination)
+
+    def _compute_set(self, index: int) -> tuple[int, int, int]:
+        reads = writes = 0
+        written: dict[int, int] = {}
+        for block in self.graph.compute_sets[index].blocks:
+            for name, edges in block.fields.items():
+                field = block.info.fields[name]
+                _, start, length = edges.runs()
+                if not len(start):
+                    continue
+                owner = self.graph.variable_index(start)
+                touched = np.unique(owner)
+                mask = sum(1 << int(i) for i in touched)
+                if field.direction != "out" or field.partial:
+                    reads |= mask
+                if field.direction != "in":
+                    writes |= mask
+                if field.direction == "out" and not field.partial:
+                    amount = np.bincount(owner, weights=length)
+                    for i in touched:  # no element twice: races are checked before
+                        written[int(i)] = written.get(int(i), 0) + int(amount[i])
+        kills = sum(1 << i for i, n in written.items() if n >= self.graph.variables[i].size)
+        return reads, writes, kills & ~reads
+
+
+def find_liveness(graph: Graph, schedule: Schedule) -> Liveness:
+    """Backward dataflow over the control trees until nothing changes."""
+    facts = _Facts(graph)
+    steps = [facts.of(s) for s in schedule.steps]
+    reads, writes, kills = (list(c) for c in zip(*steps, strict=True)) if steps else ([], [], [])
+    flow = _Flow(reads, writes, kills, len(schedule.functions))
+    while flow.changed:
+        flow.changed = False
+        entry = 0
+        for tree in schedule.programs:
+            entry |= flow.back(tree, 0)
+        for i, tree in enumerate(schedule.functions):
+            live = flow.back(tree, flow.after_call[i])
+            flow.update(flow.before_call, i, live)
+    always = entry
+    for v in graph.variables:
+        if v.is_constant or v.data is not None:
+            always |= 1 << v.index
+    for tensor in [*graph.host_writes.values(), *graph.host_reads.values()]:
+        always |= _bits(tensor)
+    count = len(graph.variables)
+    alive = np.zeros((len(steps), count), bool)
+    after = np.zeros((len(steps), count), bool)
+    for s in range(len(steps)):
+        alive[s] = _row(flow.during[s] | always, count)
+        after[s] = _row(flow.after[s] | always, count)
+    return Liveness(alive, after, _row(always, count), reads, writes, kills)
+
+
+def _row(mask: int, count: int) -> np.ndarray:
+    raw = np.frombuffer(mask.to_bytes((count + 7) // 8 or 1, "little"), np.uint8)
+    return np.unpackbits(raw, bitorder="little")[:count].astype(bool)
+
+
+class _Flow:
+    def __init__(self, reads: list[int], writes: list[int], kills: list[int], functions: int):
+        self.reads, self.writes, self.kills = reads, writes, kills
+        self.during = [0] * len(reads)
+        self.after = [0] * len(reads)
+        self.after_call = [0] * functions
+        self.before_call = [0] * functions
+        self.changed = True
+
+    def update(self, table: list[int], i: int, more: int) -> None:
+        if table[i] | more != table[i]:
+            table[i] |= more
+            self.changed = True
+
+    def step(self, i: int, live: int) -> int:
+        self.update(self.during, i, live | self.reads[i] | self.writes[i])
+        self.update(self.after, i, live)
+        return (live & ~self.kills[i]) | self.reads[i]
+
+    def back(self, tree: Tree, live: int) -> int:
+        """What is live before `tree`, given what is live after it."""
+        kind = tree[0]
+        if kind == "step":
+            return self.step(tree[1], live)
+        if kind == "seq":
+            for child in reversed(tree[1]):
+                live = self.back(child, live)
+            return live
+        if kind == "repeat":
+            return self._loop(tree[2], live, tree[1] == 0)
+        if kind == "while":
+            return self._while(tree, live)
+        if kind == "if":
+            return self.step(tree[1], self.back(tree[2], live) | self.back(tree[3], live))
+        if kind == "switch":
+            before = self.back(tree[3], live)
+            for _, child in tree[2]:
+                before |= self.back(child, live)
+            return self.step(tree[1], before)
+        self.update(self.after_call, tree[1], live)  # call
+        return self.before_call[tree[1]]
+
+    def _loop(self, body: Tree, live: int, never: bool) -> int:
+        if never:
+            return live
+        before = self.back(body, live)
+        while True:
+            again = self.back(body, live | before)
+            if again | before == before:
+                return before
+            before |= again
+
+    def _while(self, tree: Tree, live: int) -> int:
+        _, _, condition, predicate, body = tree
+        after = self.step(predicate, live)
+        before = self.back(condition, after)
+        while True:
+            after = self.step(predicate, live | self.back(body, before))
+            again = self.back(condition, after)
+            if again | before == before:
+                return before
+            before |= again

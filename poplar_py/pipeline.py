@@ -1,0 +1,93 @@
+"""The pipeline: a model description or a hand-made graph in, an executable out. A stage a line.
+
+`compile` goes through the front half (description -> op graph -> graph and program) and on; `compile_graph` enters at
+the waist. Every stage takes one structure and returns another; `stop_after` names a stage to stop at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .errors import GraphProgramCompilationError, InvalidOption, did_you_mean
+from .exchange.layout import lay_out
+from .graph import Graph
+from .options import read_options
+from .program import Program
+from .program.supersteps import plan_supersteps
+from .session import Executable
+
+STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
+MODEL_STAGES = ("opgraph", "lower", *STAGES)
+OPTIONS = {"allow_out_of_memory": False, "check_races": True}
+Progress = Callable[[str, float], None]  # (stage, seconds it took)
+
+
+class Stages:
+    """Runs stages one after another, times them, and stops after the one asked for."""
+
+    def __init__(self, names: Sequence[str], stop_after: str | None = None, progress: Progress | None = None):
+        if stop_after is not None and stop_after not in names:
+            raise InvalidOption(f"no stage '{stop_after}'.{did_you_mean(stop_after, names)} Stages: {', '.join(names)}")
+        self.stop_after = stop_after
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, stage: Callable[..., Any], *inputs: Any) -> Any:
+        begin = time.perf_counter()
+        result = stage(*inputs)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+        if self.progress:
+            self.progress(name, self.seconds[name])
+        if name == self.stop_after:
+            raise _Stopped(result)
+        return result
+
+
+class _Stopped(Exception):
+    """Carries the result of the stage one stops after."""
+
+    def __init__(self, result: Any):
+        self.result = result
+
+
+def compile_graph(
+    graph: Graph, programs: Sequence[Program] | Program, options: Mapping[str, Any] | None = None, *,
+    stop_after: str | None = None, progress: Progress | None = None, name: str | None = None,
+) -> Any:
+    """Compile a graph with its programs to an Executable (or to what `stop_after` names).
+
+    Raises GraphProgramCompilationError, InvalidTileMapping, GraphMemoryAllocationError and the other errors of
+    `poplar_py.errors`, each naming tensor, tile and shape.
+    """
+    stages = Stages(STAGES, stop_after, progress)
+    try:
+        return _back_half(stages, graph, programs, read_options(options, OPTIONS, "compile_graph"), name)
+    except _Stopped as stopped:
+        return stopped.result
+
+
+def _back_half(stages: Stages, graph: Graph, programs: Any, options: Mapping[str, Any], name: str | None) -> Executable:
+    from .engine.assemble import assemble
+    from .exchange.plan import plan_exchange
+    from .exchange.races import check_all_races
+    from .memory.liveness import find_liveness
+    from .memory.plan import plan_memory
+
+    programs = [programs] if isinstance(programs, Program) else list(programs)
+    if not programs:
+        raise GraphProgramCompilationError("there is no program to compile")
+    graph = getattr(graph, "top", graph)
+    graph.freeze("compile")
+    schedule = stages("supersteps", plan_supersteps, graph, programs)
+    layout = stages("layout", lay_out, graph)
+    if options["check_races"]:
+        stages("races", check_all_races, graph, schedule)
+    exchange = stages("exchange", plan_exchange, graph, schedule, layout)
+    liveness = stages("liveness", find_liveness, graph, schedule)
+    memory = stages("memory", plan_memory, graph, schedule, layout, liveness, exchange, options["allow_out_of_memory"])
+    executable = Executable.of(stages("executable", assemble, graph, schedule, layout, exchange, liveness, memory))
+    executable.name = name or graph.name
+    executable.info["stage_seconds"] = stages.seconds
+    return executable

@@ -1,0 +1,249 @@
+"""Control programs: what runs, in which order, how often.
+
+All tiles run the same control program. Arguments follow Poplar's order; programs are values and may be used in
+several places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence as Seq
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import BOOL, INT, UNSIGNED_INT
+from ..errors import GraphConnectionError, GraphProgramCompilationError, ShapeError, TypeMismatch
+from ..graph import ComputeSet, DataStream, Function, Tensor
+
+
+class Program:
+    """Base of all control programs."""
+
+    name = ""
+
+    def children(self) -> list[Program]:
+        return []
+
+
+def _program(thing: Any, where: str) -> Program:
+    if isinstance(thing, Program):
+        return thing
+    if isinstance(thing, (list, tuple)):
+        return Sequence(thing)
+    if isinstance(thing, Function):
+        return Call(thing)
+    raise GraphProgramCompilationError(f"{where} takes a program, not {type(thing).__name__}")
+
+
+class Sequence(Program):
+    """Programs one after another."""
+
+    def __init__(self, programs: Iterable[Program] = (), *more: Program, name: str = ""):
+        programs = (programs, *more) if isinstance(programs, Program) else (*programs, *more)
+        self.programs = [_program(p, "Sequence") for p in programs]
+        self.name = name
+
+    def add(self, program: Program) -> Sequence:
+        self.programs.append(_program(program, "Sequence.add"))
+        return self
+
+    def __len__(self) -> int:
+        return len(self.programs)
+
+    def children(self) -> list[Program]:
+        return self.programs
+
+
+class Execute(Program):
+    """Run the vertices of a compute set."""
+
+    def __init__(self, compute_set: ComputeSet):
+        if not hasattr(compute_set, "index") or not hasattr(compute_set, "blocks"):
+            raise GraphProgramCompilationError(f"Execute takes a compute set, not {type(compute_set).__name__}")
+        self.compute_set = compute_set
+        self.name = compute_set.name
+
+
+class Copy(Program):
+    """Copy a tensor to a tensor, a stream to a tensor, or a tensor to a stream.
+
+    The source is read entirely before the destination changes. Raises ShapeError, TypeMismatch, and
+    GraphConnectionError where the destination has an element twice or is constant.
+    """
+
+    def __init__(self, source: Tensor | DataStream, destination: Tensor | DataStream, name: str = ""):
+        self.source = source
+        self.destination = destination
+        tensors = [t for t in (source, destination) if isinstance(t, Tensor)]
+        streams = [s for s in (source, destination) if isinstance(s, DataStream)]
+        if len(tensors) + len(streams) != 2 or not tensors:
+            kinds = f"{type(source).__name__} to {type(destination).__name__}"
+            raise GraphConnectionError(f"Copy joins tensors and streams, not {kinds}")
+        self.name = name or _copy_name(source, destination)
+        if streams:
+            self._check_stream(streams[0], tensors[0])
+        else:
+            if source.dtype != destination.dtype:
+                raise TypeMismatch(f"copy {self.name}: {source.dtype} to {destination.dtype}; cast it first")
+            if source.shape != destination.shape:
+                if source.size != destination.size:
+                    raise ShapeError(
+                        f"copy {self.name}: shapes {list(source.shape)} and {list(destination.shape)} differ"
+                    )
+        if isinstance(destination, Tensor):
+            if destination.contains_constant:
+                raise GraphConnectionError(f"copy {self.name}: {destination.name} is constant")
+            if destination.contains_aliases:
+                raise GraphConnectionError(f"copy {self.name}: {destination.name} has an element twice")
+
+    def _check_stream(self, stream: DataStream, tensor: Tensor) -> None:
+        if stream.dtype != tensor.dtype:
+            raise TypeMismatch(f"copy {self.name}: stream {stream.handle} is {stream.dtype}, {tensor.name} is {tensor.dtype}")
+        if stream.size != tensor.size:
+            raise ShapeError(
+                f"copy {self.name}: stream {stream.handle} moves {stream.size} elements, {tensor.name} has {tensor.size}"
+            )
+        if stream.to_device != (stream is self.source):
+            raise GraphConnectionError(f"copy {self.name}: stream {stream.handle} goes the other way")
+
+
+def _copy_name(source: Any, destination: Any) -> str:
+    names = [t.handle if isinstance(t, DataStream) else t.name for t in (source, destination)]
+    return f"copy({names[0]}->{names[1]})"
+
+
+class Repeat(Program):
+    """Run a body `count` times; the count is fixed at compile time."""
+
+    def __init__(self, count: int, body: Program, name: str = ""):
+        if isinstance(count, bool) or int(count) != count or count < 0:
+            raise GraphProgramCompilationError(f"Repeat count is {count!r}; it must be a whole number, 0 or more")
+        self.count = int(count)
+        self.body = _program(body, "Repeat")
+        self.name = name
+
+    def children(self) -> list[Program]:
+        return [self.body]
+
+
+def _predicate(tensor: Tensor, where: str) -> Tensor:
+    if not isinstance(tensor, Tensor) or tensor.size != 1:
+        raise GraphConnectionError(f"{where}: the predicate is a tensor of one element, not {tensor!r}")
+    if tensor.dtype not in (BOOL, INT, UNSIGNED_INT):
+        raise TypeMismatch(f"{where}: predicate {tensor.name} is {tensor.dtype}; it takes BOOL, INT or UNSIGNED_INT")
+    return tensor
+
+
+class _RepeatWhile(Program):
+    while_value = True
+
+    def __init__(self, condition: Program, predicate: Tensor, body: Program, name: str = ""):
+        self.condition = _program(condition, type(self).__name__)
+        self.predicate = _predicate(predicate, type(self).__name__)
+        self.body = _program(body, type(self).__name__)
+        self.name = name
+
+    def children(self) -> list[Program]:
+        return [self.condition, self.body]
+
+
+class RepeatWhileTrue(_RepeatWhile):
+    """Run `condition`; while it leaves `predicate` true, run `body` and `condition` again."""
+
+
+class RepeatWhileFalse(_RepeatWhile):
+    """Run `condition`; while it leaves `predicate` false, run `body` and `condition` again."""
+
+    while_value = False
+
+
+class If(Program):
+    """Run one of two programs by a predicate in device memory."""
+
+    def __init__(self, predicate: Tensor, then: Program, otherwise: Program | None = None, name: str = ""):
+        self.predicate = _predicate(predicate, "If")
+        self.then = _program(then, "If")
+        self.otherwise = _program(otherwise if otherwise is not None else Sequence(), "If")
+        self.name = name
+
+    def children(self) -> list[Program]:
+        return [self.then, self.otherwise]
+
+
+class Switch(Program):
+    """Run the case whose number `index` holds, else the default."""
+
+    def __init__(
+        self, index: Tensor, cases: Seq[tuple[int, Program]] = (), default: Program | None = None, name: str = ""
+    ):
+        self.index = _predicate(index, "Switch")
+        self.cases: list[tuple[int, Program]] = []
+        self.default = _program(default if default is not None else Sequence(), "Switch")
+        self.name = name
+        for value, program in cases:
+            self.add(value, program)
+
+    def add(self, value: int, program: Program) -> Switch:
+        if any(v == value for v, _ in self.cases):
+            raise GraphProgramCompilationError(f"Switch on {self.index.name}: case {value} stands twice")
+        self.cases.append((int(value), _program(program, "Switch")))
+        return self
+
+    def children(self) -> list[Program]:
+        return [p for _, p in self.cases] + [self.default]
+
+
+class Call(Program):
+    """Run a function."""
+
+    def __init__(self, function: Function, name: str = ""):
+        if not isinstance(function, Function):
+            raise GraphProgramCompilationError(f"Call takes what graph.add_function returned, not {function!r}")
+        self.function = function
+        self.name = name or function.name
+
+
+class WriteUndef(Program):
+    """Declare that a tensor's contents are no longer needed."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+        self.name = f"undef({tensor.name})"
+
+
+class PrintTensor(Program):
+    """Print a tensor on the host (standard error, or the engine's `set_print_stream`)."""
+
+    def __init__(self, title: str | Tensor, tensor: Tensor | None = None):
+        self.title, self.tensor = (title, tensor) if tensor is not None else ("", title)
+        if not isinstance(self.tensor, Tensor):
+            raise GraphConnectionError(f"PrintTensor takes a tensor, not {self.tensor!r}")
+        self.title = self.title or self.tensor.name
+        self.name = f"print({self.title})"
+
+
+class Sync(Program):
+    """All tiles wait for each other."""
+
+    def __init__(self, kind: str = "internal"):
+        self.kind = kind
+        self.name = "sync"
+
+
+class AbortOnCondition(Program):
+    """Stop the run with an error where the predicate is true."""
+
+    def __init__(self, predicate: Tensor, message: str = "aborted"):
+        self.predicate = _predicate(predicate, "AbortOnCondition")
+        self.message = message
+        self.name = f"abort({message})"
+
+
+class Abort(Program):
+    """Stop the run with an error."""
+
+    def __init__(self, message: str = "aborted"):
+        self.message = message
+        self.name = f"abort({message})"
+
+

@@ -1,0 +1,64 @@
+"""What users hold: executables that save and show themselves, engines that report.
+
+Thin public classes over the engine room, placed here because they know both halves and the printing rooms.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .engine.engine import Engine as _Engine
+from .engine.executable import Executable as _Executable
+from .engine.reference import ReferenceEngine as _ReferenceEngine
+
+
+class Executable(_Executable):
+    """A compiled graph with its programs: `save`, `load`, and the counts users ask for."""
+
+    def save(self, path: str | Path) -> None:
+        """Write to one file without pickle. Raises FileLoadError where that cannot be done."""
+        from .engine.file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, trust: bool = False, codelets: Any = ()) -> Executable:
+        """Read a saved executable; see `poplar_py.engine.file.load` for `trust` and `codelets`."""
+        from .engine.file import load
+
+        return cls.of(load(path, trust, codelets))
+
+    @classmethod
+    def of(cls, plain: _Executable) -> Executable:
+        """The same executable as this class."""
+        plain.__class__ = cls
+        return plain  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Executable {self.name} for {self.target.name}: {self.num_vertices:,} vertices, {self.num_edges:,} edges,"
+            f" fullest tile {self.memory.max_tile_bytes:,} of {self.memory.capacity_bytes:,} bytes>"
+        )
+
+    def render(self, path: str | Path, view: str = "computation", **options: Any) -> dict[str, Any]:
+        """Draw the executable; see `poplar_py.render.render`."""
+        from .render import render
+
+        return render(self, path, view=view, **options)
+
+
+class _Reporting:
+    def profile(self) -> Any:
+        """What has been run so far, priced: a `poplar_py.report.Report`."""
+        from .report import Report
+
+        return Report.of_engine(self)
+
+
+class Engine(_Reporting, _Engine):
+    __doc__ = _Engine.__doc__
+
+
+class ReferenceEngine(_Reporting, _ReferenceEngine):
+    __doc__ = _ReferenceEngine.__doc__
