@@ -94,6 +94,7 @@ class Executable:
 
     def addresses(self, tile: np.ndarray, owner: np.ndarray, place: np.ndarray, area: int = -1) -> np.ndarray:
         """Places in the flat memory of (tile, owner, byte place); `area` is the area that owner AREA means."""
+        tile = tile.astype(np.int64)
         base = tile * self.tile_stride + place
         address = np.empty(len(base), np.int64)
         is_area = owner == AREA
@@ -113,8 +114,8 @@ class Executable:
         return (
             self.addresses(transfers.src_tile, transfers.src_owner, transfers.src, area),
             self.addresses(transfers.dst_tile, transfers.dst_owner, transfers.dst, area),
-            transfers.size,
+            transfers.size.astype(np.int64),
         )
 
     def window_addresses(self, tile: np.ndarray, placed: Placed, area: int) -> np.ndarray:
-        return self.addresses(tile.astype(np.int64), placed.owner, placed.place, area)
+        return self.addresses(tile, placed.owner, placed.place, area)

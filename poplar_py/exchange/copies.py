@@ -21,7 +21,7 @@ def _pieces(layout: Layout, tensor: Tensor) -> tuple[np.ndarray, ...]:
     start, length = tensor.regions()
     if len(start) == 0:
         return tuple(np.zeros(0, np.int64) for _ in range(4))
-    _, piece, count, run = split_by_runs(start, length, layout.start, layout.num_elements)
+    _, piece, count, run = split_by_runs(start, length, *layout.finding)
     place = (layout.local[run] + piece - layout.start[run]) * tensor.dtype.size
     return count, layout.tile[run], layout.variable[run], place
 

@@ -28,6 +28,13 @@ class Layout:
     fragment_elements: np.ndarray
     num_tiles: int
     num_elements: int
+    bucket: np.ndarray  # bucket[e >> shift]: the run that holds the first element of e's bucket
+    shift: int
+
+    @property
+    def finding(self) -> tuple[np.ndarray, np.ndarray, int, int]:
+        """What the compiled loops need to find the run of an element."""
+        return self.start, self.bucket, self.shift, self.num_elements
 
     def fragment_key(self, variable: np.ndarray, tile: np.ndarray) -> np.ndarray:
         """Row of the fragment of each (variable, tile); both must exist."""
@@ -70,7 +77,11 @@ def lay_out(graph: Graph) -> Layout:
     local[order] = running - running[at][group] if len(order) else running
     fragments = sorted_key[at]
     sizes = np.add.reduceat(sorted_length, at) if len(at) else np.zeros(0, np.int64)
+    shift = 0
+    while total >> shift > 4 * len(start) + 64:
+        shift += 1
+    bucket = np.searchsorted(start, np.arange((total >> shift) + 1, dtype=np.int64) << shift, side="right") - 1
     return Layout(
         start, tile, local, variable, np.array([v.dtype.size for v in graph.variables], np.int64),
-        fragments // num_tiles, fragments % num_tiles, sizes, num_tiles, total,
+        fragments // num_tiles, fragments % num_tiles, sizes, num_tiles, total, bucket, shift,
     )

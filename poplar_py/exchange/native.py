@@ -6,23 +6,17 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
-def _run_of(start, element, hint):
-    """Index of the run that holds `element`."""
-    if start[hint] <= element and (hint + 1 == start.size or element < start[hint + 1]):
-        return hint
-    lo, hi = 0, start.size
-    while hi - lo > 1:
-        mid = (lo + hi) >> 1
-        if start[mid] <= element:
-            lo = mid
-        else:
-            hi = mid
-    return lo
+@njit(cache=True, nogil=True, inline="always")
+def _run_of(start, bucket, shift, element):
+    """Index of the run that holds `element`: its bucket names the first run there could be, then a short walk."""
+    run = bucket[element >> shift]
+    while run + 1 < start.size and start[run + 1] <= element:
+        run += 1
+    return run
 
 
 @njit(cache=True, nogil=True)
-def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_local, run_variable, total):
+def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_local, run_variable, bucket, shift, total):
     """Windows that lie on their vertex's tile with a constant row stride: (variable or -1, place, row stride).
 
     Place and stride are in elements of the fragment. -1 where the window must be gathered.
@@ -31,7 +25,6 @@ def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_loca
     variable = np.empty(n, np.int64)
     place = np.empty(n, np.int64)
     row_stride = np.empty(n, np.int64)
-    hint = 0
     for v in range(n):
         r, c = rows[v], cols[v]
         row_stride[v] = c
@@ -46,16 +39,16 @@ def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_loca
         good = True
         for j in range(r):
             s = start[v] + j * stride[v]
-            hint = _run_of(run_start, s, hint)
-            end = run_start[hint + 1] if hint + 1 < run_start.size else total
-            if run_tile[hint] != tile[v] or s + c > end:
+            at_run = _run_of(run_start, bucket, shift, s)
+            end = run_start[at_run + 1] if at_run + 1 < run_start.size else total
+            if run_tile[at_run] != tile[v] or s + c > end:
                 good = False
                 break
-            at = run_local[hint] + s - run_start[hint]
+            at = run_local[at_run] + s - run_start[at_run]
             if j == 0:
                 place[v] = at
-                owner = run_variable[hint]
-            elif run_variable[hint] != owner:
+                owner = run_variable[at_run]
+            elif run_variable[at_run] != owner:
                 good = False
                 break
             elif j == 1:
@@ -77,8 +70,8 @@ def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_loca
 def unite(order, tile, start, length, size, align):
     """Overlapping or touching regions of a tile as one; regions in `order` are sorted by tile and start.
 
-    Returns each region's place (bytes, from the start of its tile's area), the united regions as (tile, start,
-    length, place), and the tile whose area ends where: per united region the running end.
+    Returns each region's place (bytes, from the start of its tile's area), the united region it is in, and the
+    united regions as (tile, start, length, place, bytes of an element).
     """
     n = order.size
     place = np.empty(n, np.int64)
@@ -86,6 +79,8 @@ def unite(order, tile, start, length, size, align):
     out_start = np.empty(n, np.int64)
     out_length = np.empty(n, np.int64)
     out_place = np.empty(n, np.int64)
+    out_size = np.empty(n, np.int64)
+    united = np.empty(n, np.int64)
     m = 0
     cursor = 0
     i = 0
@@ -103,26 +98,27 @@ def unite(order, tile, start, length, size, align):
         while j < n and tile[order[j]] == t and start[order[j]] <= e and size[order[j]] == bytes_each:
             k = order[j]
             place[k] = cursor + (start[k] - s) * bytes_each
+            united[k] = m
             e = max(e, start[k] + length[k])
             j += 1
         out_tile[m], out_start[m], out_length[m], out_place[m] = t, s, e - s, cursor
+        out_size[m] = bytes_each
         cursor += (e - s) * bytes_each
         m += 1
         i = j
-    return place, out_tile[:m].copy(), out_start[:m].copy(), out_length[:m].copy(), out_place[:m].copy()
+    return place, united, out_tile[:m], out_start[:m], out_length[:m], out_place[:m], out_size[:m]
 
 
 @njit(cache=True, nogil=True)
-def split_by_runs(start, length, run_start, total):
+def split_by_runs(start, length, run_start, bucket, shift, total):
     """Regions cut where runs end: (region, start, length, run) of each piece."""
     n = start.size
     count = 0
-    hint = 0
     for i in range(n):
         s, left = start[i], length[i]
         while left > 0:
-            hint = _run_of(run_start, s, hint)
-            end = run_start[hint + 1] if hint + 1 < run_start.size else total
+            at_run = _run_of(run_start, bucket, shift, s)
+            end = run_start[at_run + 1] if at_run + 1 < run_start.size else total
             take = min(left, end - s)
             s += take
             left -= take
@@ -135,14 +131,55 @@ def split_by_runs(start, length, run_start, total):
     for i in range(n):
         s, left = start[i], length[i]
         while left > 0:
-            hint = _run_of(run_start, s, hint)
-            end = run_start[hint + 1] if hint + 1 < run_start.size else total
+            at_run = _run_of(run_start, bucket, shift, s)
+            end = run_start[at_run + 1] if at_run + 1 < run_start.size else total
             take = min(left, end - s)
-            region[k], piece[k], size[k], run[k] = i, s, take, hint
+            region[k], piece[k], size[k], run[k] = i, s, take, at_run
             s += take
             left -= take
             k += 1
     return region, piece, size, run
+
+
+@njit(cache=True, nogil=True)
+def fetch_rows(start, length, dst_tile, dst, size, run_start, run_tile, run_local, run_variable, bucket, shift, total):
+    """The pieces of regions as columns (src_tile, src_variable, src, dst_tile, dst, size), places and sizes in bytes."""
+    n = start.size
+    count = 0
+    run_of_first = np.empty(n, np.int64)
+    for i in range(n):
+        s, left = start[i], length[i]
+        first = True
+        while left > 0:
+            at_run = _run_of(run_start, bucket, shift, s)
+            if first:
+                run_of_first[i] = at_run
+                first = False
+            end = run_start[at_run + 1] if at_run + 1 < run_start.size else total
+            take = min(left, end - s)
+            s += take
+            left -= take
+            count += 1
+    out = np.empty((6, count), np.int32)  # places on a tile fit, and these columns are what a plan weighs
+    k = 0
+    for i in range(n):
+        s, left, d, each = start[i], length[i], dst[i], size[i]
+        run = run_of_first[i] if left > 0 else 0
+        while left > 0:
+            end = run_start[run + 1] if run + 1 < run_start.size else total
+            take = min(left, end - s)
+            out[0, k] = run_tile[run]
+            out[1, k] = run_variable[run]
+            out[2, k] = (run_local[run] + s - run_start[run]) * each
+            out[3, k] = dst_tile[i]
+            out[4, k] = d
+            out[5, k] = take * each
+            s += take
+            d += take * each
+            left -= take
+            run += 1
+            k += 1
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -90,7 +90,8 @@ def _direct(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
     if len(layout.start) == 0:
         return Placed(np.full(n, NOTHING, np.int64), np.zeros(n, np.int64), cols.copy())
     owner, place, row_stride = place_windows(
-        tile, start, rows, cols, stride, layout.start, layout.tile, layout.local, layout.variable, layout.num_elements
+        tile, start, rows, cols, stride, layout.start, layout.tile, layout.local, layout.variable,
+        layout.bucket, layout.shift, layout.num_elements,
     )
     return Placed(owner, place * edges.dtype.size, row_stride)
 
@@ -152,7 +153,9 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
     ])
     key = tile * layout.num_elements + start
     order = np.arange(len(key)) if (key[1:] >= key[:-1]).all() else np.argsort(key)
-    place, area_tile, area_start, area_length, area_place = unite(order, tile, start, length, size, ALIGN)
+    place, united, area_tile, area_start, area_length, area_place, region_bytes = unite(
+        order, tile, start, length, size, ALIGN
+    )
     uneven: list[_Regions] = []
     used = np.zeros(len(start), bool)
     done = 0
@@ -169,16 +172,14 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
         done += len(mine)
         if not even.all():
             uneven.append(_Regions(r.block, r.field, r.chosen[~even], r.edges, "in"))
-    region_bytes = np.zeros(len(area_start), np.int64)
-    united = np.searchsorted(area_tile * layout.num_elements + area_start, key, side="right") - 1
-    region_bytes[united] = size
     if not used.all():  # drop what only windows that moved to places of their own had asked for
         wanted = np.zeros(len(area_start), bool)
         wanted[united[used]] = True
         area_tile, area_start, area_length, area_place, region_bytes = (
             c[wanted] for c in (area_tile, area_start, area_length, area_place, region_bytes)
         )
-    np.maximum.at(routes.area_bytes, area_tile, area_place + area_length * region_bytes)
+    last = np.flatnonzero(np.diff(area_tile, append=-1))  # places grow with start: a tile's last region ends its area
+    routes.area_bytes[area_tile[last]] = (area_place + area_length * region_bytes)[last]
     routes.gathers = fetch(layout, area_start, area_length, area_tile, area_place, region_bytes)
     return uneven
 
@@ -216,6 +217,7 @@ def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private:
         moves = fetch(
             layout, start, length, tile[window], place[window] + within * each, np.full(len(start), each, np.int64)
         )
+        moves = moves.merged()
         if r.direction in ("in", "inout"):
             gathers.append(moves)
         if r.direction in ("out", "inout"):

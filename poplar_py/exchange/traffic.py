@@ -65,7 +65,7 @@ def _one_of_each(moves: Transfers) -> np.ndarray:
         return np.zeros(0, np.int64)
     reach = int(moves.src.max()) + 1
     owners = int(moves.src_owner.max()) + 2
-    key = (moves.src_tile * owners + moves.src_owner + 1) * reach + moves.src
+    key = (moves.src_tile.astype(np.int64) * owners + moves.src_owner + 1) * reach + moves.src
     order = np.argsort(key)
     key, size = key[order], moves.size[order]
     new = np.ones(len(key), bool)

@@ -14,7 +14,7 @@ AREA = -1  # owner of bytes that belong to a superstep's gathering area rather t
 @dataclass
 class Transfers:
     """Row i moves `size[i]` bytes. A place is a tile, an owner (variable index or AREA) and a byte offset in what the
-    owner has on that tile. Columns are int64."""
+    owner has on that tile. Columns are int32 or int64."""
 
     src_tile: np.ndarray
     src_owner: np.ndarray
@@ -74,18 +74,12 @@ def fetch(
 
     `size` is the bytes of an element of each region.
     """
-    from .native import split_by_runs
+    from .native import fetch_rows
 
     if len(start) == 0:
         return Transfers.none()
-    region, piece, count, run = split_by_runs(start, length, layout.start, layout.num_elements)
-    each = size[region]
-    return Transfers(
-        layout.tile[run],
-        layout.variable[run],
-        (layout.local[run] + piece - layout.start[run]) * each,
-        dst_tile[region],
-        np.full(len(run), AREA, np.int64),
-        dst[region] + (piece - start[region]) * each,
-        count * each,
-    ).merged()
+    src_tile, owner, src, to_tile, to, count = fetch_rows(
+        start, length, dst_tile, dst, size, layout.start, layout.tile, layout.local, layout.variable,
+        layout.bucket, layout.shift, layout.num_elements,
+    )
+    return Transfers(src_tile, owner, src, to_tile, np.broadcast_to(np.int32(AREA), src.shape), to, count)

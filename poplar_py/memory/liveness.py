@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph import Graph, Tensor
+from ..graph import Edges, Graph, Tensor
 from ..program.supersteps import Schedule, Superstep, Tree
 
 
@@ -76,22 +76,34 @@ class _Facts:
         for block in self.graph.compute_sets[index].blocks:
             for name, edges in block.fields.items():
                 field = block.info.fields[name]
-                _, start, length = edges.runs()
-                if not len(start):
-                    continue
-                owner = self.graph.variable_index(start)
-                touched = np.unique(owner)
+                touched, amount = self._touched(edges)
                 mask = sum(1 << int(i) for i in touched)
                 if field.direction != "out" or field.partial:
                     reads |= mask
                 if field.direction != "in":
                     writes |= mask
                 if field.direction == "out" and not field.partial:
-                    amount = np.bincount(owner, weights=length)
-                    for i in touched:  # no element twice: races are checked before
-                        written[int(i)] = written.get(int(i), 0) + int(amount[i])
+                    for i, n in zip(touched, amount, strict=True):  # no element twice: races are checked before
+                        written[int(i)] = written.get(int(i), 0) + int(n)
         kills = sum(1 << i for i, n in written.items() if n >= self.graph.variables[i].size)
         return reads, writes, kills & ~reads
+
+
+    def _touched(self, edges: Edges) -> tuple[np.ndarray, np.ndarray]:
+        """Variables that edges reach, and how many elements of each."""
+        if not edges.num_edges:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if not edges.is_scattered:
+            lowest, highest = edges.start.min(), edges.start.max()
+            ends = self.graph.variable_index(np.array([lowest, highest]))
+            rows, cols = np.asarray(edges.rows, np.int64), np.asarray(edges.cols, np.int64)
+            if ends[0] == ends[1]:  # a run never leaves its variable
+                each = rows * cols
+                return ends[:1], np.array([int(each) * edges.n if each.ndim == 0 else int(each.sum())])
+        _, start, length = edges.runs()
+        amount = np.bincount(self.graph.variable_index(start), weights=length)
+        touched = np.flatnonzero(amount)
+        return touched, amount[touched]
 
 
 def find_liveness(graph: Graph, schedule: Schedule) -> Liveness:
