@@ -7,6 +7,7 @@ reader trusts the file or names a codelet file with the same source.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -132,7 +133,8 @@ def save(executable: Executable, path: str | Path) -> None:
                 out.write(b"\0" * (-array.nbytes % _ALIGN))
         unfinished.replace(path)
     except OSError as problem:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise FileLoadError(f"cannot write {path}: {problem.strerror}") from None
 
 
