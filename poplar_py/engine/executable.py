@@ -109,6 +109,17 @@ class Executable:
             address[is_area] = base[is_area] + self.memory.area_address[area, tile[is_area]]
         return address
 
+    def text(self) -> str:
+        """A line a static superstep with its price in cycles."""
+        lines = [f"executable {self.name}: {self.num_vertices} vertices, {self.num_edges} edges"]
+        for s in self.steps:
+            out = f" out {int(s.exchange_out_cycles.max())}" if s.exchange_out_cycles.any() else ""
+            lines.append(
+                f"  {s.index} {s.kind} {s.name}: {s.cycles} cycles (sync {s.sync_cycles} host {s.host_cycles}"
+                f" exchange {int(s.exchange_cycles.max())} compute {int(s.compute_cycles.max())}{out})"
+            )
+        return "\n".join(lines) + "\n"
+
     def moves(self, transfers: Transfers, area: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Transfers as (source, destination, size) in the flat memory."""
         return (

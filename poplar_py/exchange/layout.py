@@ -36,6 +36,15 @@ class Layout:
         """What the compiled loops need to find the run of an element."""
         return self.start, self.bucket, self.shift, self.num_elements
 
+    def text(self) -> str:
+        """Fragments by variable: how many tiles and bytes."""
+        lines = [f"layout: {len(self.start)} runs, {len(self.fragment_tile)} fragments"]
+        for v in range(len(self.element_bytes)):
+            mine = self.fragment_elements[self.fragment_variable == v] * self.element_bytes[v]
+            if len(mine):
+                lines.append(f"  variable {v}: {len(mine)} fragments of {mine.min()}..{mine.max()} bytes")
+        return "\n".join(lines) + "\n"
+
     def fragment_key(self, variable: np.ndarray, tile: np.ndarray) -> np.ndarray:
         """Row of the fragment of each (variable, tile); both must exist."""
         keys = self.fragment_variable * self.num_tiles + self.fragment_tile

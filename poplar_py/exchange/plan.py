@@ -48,12 +48,14 @@ class ExchangePlan:
         self.stream_bytes: dict[int, int] = {}
 
     def text(self) -> str:
-        lines = []
+        """A line a compute set or copy: regions, bytes received, bytes multicast saved, rearrangements by name."""
+        lines = ["exchange"]
         for (kind, i), (before, after) in self.traffic.items():
             fragments = before.num_regions + after.num_regions
             received = int(before.bytes_in.sum() + after.bytes_in.sum())
             saved = before.multicast_bytes_saved + after.multicast_bytes_saved
-            lines.append(f"{kind} {i}: {fragments} regions, {received} bytes received, {saved} saved by multicast")
+            rearranged = f", rearranged {' '.join(self.routes[i].rearranged)}" if kind == "cs" and self.routes[i].rearranged else ""
+            lines.append(f"  {kind} {i}: {fragments} regions, {received} bytes in, {saved} saved by multicast{rearranged}")
         return "\n".join(lines) + "\n"
 
 

@@ -422,6 +422,13 @@ class Graph:
         self.freeze()
         return sum(b.num_edges for b in self.blocks)
 
+    def text(self) -> str:
+        """The graph as text: a line a variable and a block of vertices."""
+        from .text import graph_text
+
+        self.freeze("it was printed")
+        return graph_text(self)
+
     def freeze(self, since: str = "compile") -> None:
         """Turn single vertices into blocks; nothing can be added afterwards."""
         if self.frozen:

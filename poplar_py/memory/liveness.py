@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph import Edges, Graph, Tensor
+from ..graph.text import ranges
 from ..program.supersteps import Schedule, Superstep, Tree
 
 
@@ -28,6 +29,14 @@ class Liveness:
     reads: list[int]
     writes: list[int]  # any element
     kills: list[int]  # every element
+
+    def text(self) -> str:
+        """A line a variable: always live, or the static supersteps it is alive in."""
+        lines = ["liveness"]
+        for v in range(self.alive.shape[1]):
+            steps = ranges(np.flatnonzero(self.alive[:, v]))
+            lines.append(f"  variable {v}: {'always' if self.always[v] else steps}")
+        return "\n".join(lines) + "\n"
 
 
 def _bits(tensor: Tensor) -> int:

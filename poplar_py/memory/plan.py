@@ -44,7 +44,6 @@ class MemoryPlan:
     live_bytes: np.ndarray  # per static superstep, all tiles together
     names: list[str]  # entities: variables, then areas
     spans: list[tuple[int, int]]  # first and last static superstep of each entity
-    entity_tile_bytes: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
     thing_tile: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     thing_entity: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     thing_bytes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
@@ -65,6 +64,19 @@ class MemoryPlan:
     @property
     def fits(self) -> bool:
         return self.max_tile_bytes <= self.capacity_bytes
+
+    def text(self) -> str:
+        """Bytes by category over all tiles, and the fullest tile with its addresses."""
+        tile = int(np.argmax(self.tile_bytes))
+        lines = [f"memory: fullest tile {tile} with {self.max_tile_bytes} of {self.capacity_bytes} bytes"]
+        lines += [f"  {name} {int(column.sum())}" for name, column in self.by_category.items()]
+        here = np.flatnonzero(self.thing_tile == tile)
+        for i in here[np.argsort(self.thing_address[here], kind="stable")]:
+            entity = int(self.thing_entity[i])
+            first, last = self.spans[entity]
+            end = self.thing_address[i] + self.thing_bytes[i]
+            lines.append(f"  tile {tile} [{self.thing_address[i]}, {end}) {self.names[entity]} live {first}..{last}")
+        return "\n".join(lines) + "\n"
 
     def largest(self, tile: int, count: int = 5) -> list[tuple[str, int, int, int]]:
         """The largest things on a tile: (name, bytes, first superstep, last superstep)."""

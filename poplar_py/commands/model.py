@@ -1,0 +1,137 @@
+"""MODEL on the command line: finding it, and turning it into an executable."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileLoadError, ModelError, did_you_mean
+from .terminal import Progress
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_YAML = (".yaml", ".yml")
+
+
+def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") -> None:
+    """The MODEL argument and the options that say how it is compiled."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=f"{what}: an executable (.pop), a YAML description, the name of a model that ships with poplar_py"
+        " (mnist_small), an .onnx file, or package.module:function returning a PyTorch module",
+    )
+    group = parser.add_argument_group("how it is compiled (not for a .pop file, which is compiled)")
+    group.add_argument("--target", metavar="NAME", help="gc200 (default), gc2, bow, c600 or tiny")
+    group.add_argument("--tiles", type=_positive, metavar="N", help="so many tiles on each IPU instead of the target's")
+    group.add_argument("--ipus", type=_positive, metavar="N", help="number of IPUs (default 1)")
+    group.add_argument("--batch", type=_positive, metavar="N", help="samples in a batch (default: as the model says)")
+    group.add_argument("--training", action="store_true", help="with gradients and weight updates")
+    group.add_argument("--dtype", choices=("float", "half"), help="element type of values (default: as the model says)")
+    group.add_argument(
+        "--allow-out-of-memory", action="store_true", help="compile even if a tile overflows, to see by how much"
+    )
+    codelets = parser.add_argument_group("codelets of your own")
+    codelets.add_argument(
+        "--codelets", action="append", default=[], metavar="FILE", help="file of the codelets that a .pop file uses"
+    )
+    codelets.add_argument("--trust", action="store_true", help="run the codelets that a .pop file carries")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_positive.__name__ = "number of at least 1"
+
+
+def shipped_models() -> dict[str, Path]:
+    """{name: description} of the models that ship with the package, smallest name first."""
+    for folder in (_PACKAGE / "_models", _PACKAGE.parent / "models"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def find(model: str) -> str:
+    """`model` as something that can be opened: a path, or package.module:function.
+
+    Raises FileLoadError for a file that is not there, ModelError for a name that is no model's.
+    """
+    path = Path(model)
+    if path.is_file():
+        return model
+    if path.is_dir():
+        raise FileLoadError(f"{model} is a folder; MODEL is a file or a name")
+    if path.suffix.lower() in (".pop", ".onnx", *_YAML) or len(path.parts) > 1:
+        raise FileLoadError(f"there is no file {model}{_near(path)}")
+    if ":" in model:
+        return model
+    known = shipped_models()
+    if model in known:
+        return str(known[model])
+    raise ModelError(
+        f"no model '{model}': neither a file nor one that ships with poplar_py."
+        f"{did_you_mean(model, known)} Models: {', '.join(known) or 'none'}"
+    )
+
+
+def _near(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f": there is no folder {folder}"
+    return "." + did_you_mean(path.name, [p.name for p in folder.iterdir()]) if any(folder.iterdir()) else ""
+
+
+def open_executable(args: argparse.Namespace, progress: Progress, **settings: Any) -> Any:
+    """The executable that MODEL is or compiles to. `settings` replace what the arguments say."""
+    found = find(args.model)
+    if found.lower().endswith(".pop"):
+        from ..session import Executable
+
+        given = [f"--{name.replace('_', '-')}" for name in _COMPILE_ARGUMENTS if getattr(args, name)]
+        if given:
+            raise ModelError(f"{args.model} is compiled already; {', '.join(given)} cannot change it any more")
+        progress.begin(f"load {args.model}")
+        return Executable.load(found, trust=args.trust, codelets=args.codelets)
+    return compile_model(args, progress, **settings)
+
+
+_COMPILE_ARGUMENTS = ("target", "tiles", "ipus", "batch", "training", "dtype", "allow_out_of_memory")
+
+
+def make_target(args: argparse.Namespace) -> Any:
+    """The machine that --target, --tiles and --ipus name."""
+    from ..target import Target
+
+    figures: dict[str, int] = {}
+    if args.tiles:
+        figures["num_tiles"] = args.tiles
+    if args.ipus:
+        figures["num_ipus"] = args.ipus
+    return Target.named(args.target or "gc200", **figures)
+
+
+def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any) -> Any:
+    """Compile MODEL as the arguments say; with `stop_after`, what that stage makes."""
+    found, target = find(args.model), make_target(args)
+    from .. import pipeline
+
+    stages = pipeline.MODEL_STAGES
+    options: dict[str, Any] = {"training": args.training}
+    for name in ("batch", "dtype"):
+        if getattr(args, name):
+            options[name] = getattr(args, name)
+    if args.allow_out_of_memory:
+        options["options"] = {"allow_out_of_memory": True}
+    options |= settings
+    progress.begin("compile: reading the description", len(stages))
+
+    def note(stage: str, _: float) -> None:
+        done = stages.index(stage) + 1 if stage in stages else len(stages)
+        progress.update(done, "compile: " + (stages[done] if done < len(stages) else "done"))
+
+    return pipeline.compile(found, target, progress=note, **options)

@@ -1,0 +1,339 @@
+"""The lowering vocabulary: what ops say to put their work on tiles.
+
+`at`, the `Lowering` an op's `lower` method is given, makes variables with tile mappings, cuts elementwise work over
+tiles and workers, reduces in stages and multiplies by plan. Everything goes into `at.program` in order. The same
+vocabulary serves `popops`, `poplin` and `popnn` on graphs made by hand.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ..codelet.codelet import MATRIX, MULTI, SCALAR, VECTOR
+from ..dtypes import BOOL, FLOAT, HALF, DType, dtype
+from ..errors import GraphConnectionError, InvalidOption, ShapeError, UnknownField, did_you_mean
+from ..graph import Graph, Tensor
+from ..program import Copy, Execute, Sequence as Program
+from . import matmul as products
+from . import reduce as reductions
+from .layout import add_placed, layouts_of
+from .mapping import map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
+from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
+from .patterns import cut_elementwise
+
+
+class Lowering:
+    """Builds vertices on `graph` and appends their execution to `program`.
+
+    options: those of matrix products (`available_memory_proportion`, `partials_type`) and `training`. `plans` keeps
+    the plan of every product by path.
+    """
+
+    def __init__(self, graph: Graph, program: Program, options: Mapping[str, Any] | None = None):
+        self.graph = graph
+        self.top = top_of(graph)
+        self.target = graph.target
+        self.tiles = tiles_of(graph)
+        self.program = program
+        self.options = dict(options or {})
+        self.matmul_options = read_matmul_options({k: v for k, v in self.options.items() if k in MATMUL_OPTIONS})
+        self.plans: dict[str, Plan] = {}
+        self._counter: Tensor | None = None
+
+    @property
+    def library(self) -> Any:
+        """The codelets the graph knows."""
+        return self.top.library
+
+    def scope(self, name: str) -> AbstractContextManager:
+        """Names made inside start with `name/`."""
+        return self.graph.scope(name)
+
+    # variables -------------------------------------------------------------------------------------------------
+
+    def variable(self, element_type: Any, shape: Sequence[int], name: str, mapping: Any = "linear") -> Tensor:
+        """A new variable. mapping: 'linear' (even runs over the tiles), 'rows' (whole rows), a tile or an array of
+        tiles for the leading axes, or None (mapped later)."""
+        tensor = self.graph.add_variable(element_type, tuple(shape), name=name)
+        if isinstance(mapping, str):
+            if mapping not in ("linear", "rows"):
+                raise InvalidOption(f"{tensor.name}: no mapping '{mapping}'.{did_you_mean(mapping, ['linear', 'rows'])}")
+            if tensor.size:
+                (map_linearly if mapping == "linear" else map_rows)(self.graph, tensor)
+        elif mapping is not None:
+            self.graph.set_tile_mapping(tensor, mapping)
+        return tensor
+
+    def variable_like(self, tensor: Tensor, name: str, element_type: Any = None) -> Tensor:
+        """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks, memory order."""
+        placed = layouts_of(self.graph).find(tensor)
+        if placed is None:
+            if (self.top.tile_mapping(tensor)[2] < 0).any():
+                return self.variable(element_type or tensor.dtype, tensor.shape, name)
+            return self.top.clone(tensor, name, element_type)
+        copy = add_placed(self.graph, element_type or tensor.dtype, placed.layout, name)
+        if placed.layout.tile is None:
+            start, stop, tile = self.top.tile_mapping(placed.flat)
+            map_runs(self.graph, copy.flat, start, stop, tile)
+        return copy.view
+
+    def constant(self, element_type: Any, shape: Sequence[int], value: Any, name: str) -> Tensor:
+        """A constant tensor, spread linearly."""
+        tensor = self.graph.add_constant(element_type, tuple(shape), value, name=name)
+        if tensor.size:
+            map_linearly(self.graph, tensor)
+        return tensor
+
+    def set_initial_value(self, tensor: Tensor, value: Any) -> None:
+        """Contents of a variable when the program is loaded, given as an array of the tensor's shape."""
+        value = np.broadcast_to(np.asarray(value), tensor.shape)
+        placed = layouts_of(self.graph).find(tensor)
+        if placed is None or placed.view.is_contiguous:
+            self.top.set_initial_value(tensor, value)
+            return
+        flat = np.empty(tensor.size, value.dtype)
+        flat[(tensor.index - placed.flat.offset).reshape(-1)] = value.reshape(-1)
+        self.top.set_initial_value(placed.flat, flat)
+
+    def accumulator(self, element_type: DType) -> DType:
+        """The type partial results are kept in: float for half."""
+        return FLOAT if element_type == HALF else element_type
+
+    def partials(self, element_type: DType, options: Mapping[str, Any]) -> DType:
+        """The type of a product's partial results."""
+        return partials_dtype(element_type, options)
+
+    # tiles -----------------------------------------------------------------------------------------------------
+
+    def take_tiles(self, count: int) -> np.ndarray:
+        """Tiles for `count` blocks, starting where the last call ended, so that small layers do not pile up."""
+        record = layouts_of(self.graph)
+        tiles = self.tiles[(record.next_tile + np.arange(count)) % len(self.tiles)]
+        record.next_tile = (record.next_tile + count) % len(self.tiles)
+        return tiles
+
+    def tiles_of_elements(self, tensor: Tensor) -> np.ndarray:
+        """Tile of every element of a flat tensor, -1 where it has none."""
+        start, stop, tile = self.top.tile_mapping(tensor)
+        return np.repeat(tile, stop - start)
+
+    # vertices --------------------------------------------------------------------------------------------------
+
+    def execute(self, codelet: str, name: str, tile: Any, **fields: Any) -> None:
+        """One compute set of one block of vertices, run next."""
+        if np.size(tile) == 0:
+            return
+        cs = self.top.add_compute_set(name)
+        cs.add_vertices(codelet, tile=tile, **fields)
+        self.program.add(Execute(cs))
+
+    def elementwise(
+        self, codelet: str, out: Tensor, name: str, *, constants: Mapping[str, Any] | None = None, **operands: Any
+    ) -> Tensor:
+        """Run `codelet` over the elements of `out`, cut by its tiles; operands broadcast to it. Returns `out`.
+
+        `out` is the codelet's first output (or in-place) field not among the operands. Operands may be numbers. Where
+        one is a single element, or the same for a whole piece, the codelet's Scalar form is used if there is one.
+        """
+        constants = dict(constants or {})
+        out_field = self._out_field(codelet, operands)
+        operands = {n: t if isinstance(t, Tensor) else self._number(t, out, n) for n, t in operands.items()}
+        codelet, operands = self._second_scalar(codelet, out, operands)
+        info = self.library[codelet]
+        wants_scalar = {n for n, f in info.fields.items() if f.direction != "constant" and f.kind == SCALAR}
+        wants_scalar &= set(operands)
+        form = scalar_form(codelet)
+        can = {"b"} if "b" in operands and "b" not in wants_scalar and self._knows(form) else set()
+        pieces = cut_elementwise(
+            self.graph,
+            out,
+            {out_field: out} | operands,
+            can_be_scalar=can,
+            must_be_scalar=wants_scalar,
+            workers=1 if info.kind == MULTI else None,
+        )
+        self.execute(form if pieces.scalar & can else codelet, name, pieces.tile, **pieces.fields, **constants)
+        return out
+
+    def _out_field(self, codelet: str, operands: Mapping[str, Any]) -> str:
+        fields = self.library[codelet].fields
+        for name in operands:
+            if name not in fields:
+                raise UnknownField(
+                    f"codelet {codelet} has no field '{name}'.{did_you_mean(name, fields)} Fields: {', '.join(fields)}"
+                )
+        for name, field in fields.items():
+            if field.direction in ("out", "inout") and name not in operands:
+                return name
+        raise GraphConnectionError(f"codelet {codelet} has no output besides {', '.join(operands)}")
+
+    def _knows(self, codelet: str) -> bool:
+        return codelet in self.library
+
+    def _number(self, value: Any, out: Tensor, field: str) -> Tensor:
+        array = np.asarray(value)
+        kind = out.dtype if out.dtype != BOOL else dtype(np.float32 if array.dtype.kind == "f" else np.int32)
+        return self.constant(kind, array.shape, array, f"{field}_constant")
+
+    def _second_scalar(self, codelet: str, out: Tensor, operands: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+        """Exchange a and b where a is the smaller one and the codelet has a mirrored form."""
+        a, b = operands.get("a"), operands.get("b")
+        if a is None or b is None or set(operands) != {"a", "b"} or a.size >= b.size or out.size == 1:
+            return codelet, operands
+        mirror = getattr(self.library[codelet].cls, "mirror", None)
+        if mirror is None or not (self._knows(mirror) or (a.size == 1 and self._knows(scalar_form(mirror)))):
+            return codelet, operands
+        codelet = mirror if self._knows(mirror) else scalar_form(mirror)
+        return codelet, {"a": b, "b": a}
+
+    def fill(self, tensor: Tensor, value: Any, name: str = "fill") -> None:
+        """Write `value` everywhere."""
+        self.elementwise("Fill", tensor, name, constants={"value": value})
+
+    def cast(self, x: Tensor, element_type: Any, name: str) -> Tensor:
+        """x in another element type; x itself where it has it."""
+        element_type = dtype(element_type)
+        if x.dtype == element_type:
+            return x
+        return self.elementwise("Cast", self.variable_like(x, name, element_type), name, x=x)
+
+    def copy(self, source: Tensor, destination: Tensor, name: str = "") -> None:
+        """Copy a tensor to another of the same shape."""
+        self.program.add(Copy(source, destination, name=name))
+
+    def duplicate(self, source: Tensor, name: str) -> Tensor:
+        """A copy of a tensor in a variable of its own."""
+        copy = self.variable_like(source, name)
+        self.copy(source, copy, name)
+        return copy
+
+    def rows(
+        self, codelet: str, name: str, *, constants: Mapping[str, Any] | None = None, tile: Any = None, **fields: Tensor
+    ) -> None:
+        """One vertex a row. VECTOR fields take the rows of a tensor (all axes but the last are rows), SCALAR fields
+        one element a row or one for all, MATRIX fields a whole tensor. Vertices are where the first output's rows
+        begin, or spread evenly where that is not mapped to more than one tile."""
+        info = self.library[codelet]
+        shaped: dict[str, Tensor] = {}
+        count = 0
+        for field, tensor in fields.items():
+            if field not in info.fields:
+                known = info.fields
+                raise UnknownField(f"codelet {codelet} has no field '{field}'.{did_you_mean(field, known)}")
+            kind = info.fields[field].kind
+            if kind == VECTOR:
+                tensor = tensor.reshape(-1, tensor.shape[-1]) if tensor.size else tensor
+                count = max(count, tensor.shape[0])
+            elif kind == SCALAR:
+                tensor = tensor.reshape(()) if tensor.size == 1 else tensor.flatten()
+                count = max(count, tensor.size if tensor.ndim else 1)
+            shaped[field] = tensor
+        if any(t.size == 0 for t in shaped.values()):
+            return
+        for field, tensor in shaped.items():
+            if info.fields[field].kind != MATRIX and tensor.ndim and tensor.shape[0] not in (1, count):
+                raise ShapeError(f"{codelet}: field '{field}' has {tensor.shape[0]} rows, others {count}")
+        if tile is None:
+            tile = self._row_tiles(info, shaped, count)
+        self.execute(codelet, name, tile, **shaped, **dict(constants or {}))
+
+    def _row_tiles(self, info: Any, shaped: Mapping[str, Tensor], count: int) -> np.ndarray:
+        even = row_tiles(count, self.tiles)
+        for field, tensor in shaped.items():
+            if info.fields[field].direction == "constant" or info.fields[field].direction == "in":
+                continue
+            if tensor.ndim and tensor.shape[0] == count:
+                first = tensor if tensor.ndim == 1 else tensor[:, 0]
+                tile = self.tiles_of_elements(first)
+                if (tile >= 0).all() and np.unique(tile).size * 2 >= np.unique(even).size:
+                    return tile
+        return even
+
+    # reductions, products, random numbers ----------------------------------------------------------------------
+
+    def reduce(
+        self, x: Tensor, axes: Any, operation: str, name: str, dtype: DType | None = None, scale: float = 1.0
+    ) -> Tensor:
+        """Reduce axes of x (all where None); see lower/reduce.py."""
+        return reductions.reduce(self, x, axes, operation, name, dtype=dtype, scale=scale)
+
+    def matmul(
+        self,
+        a: Tensor,
+        b: Tensor,
+        name: str,
+        *,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+        out_dtype: DType | None = None,
+        plan: Plan | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """a (m, k) . b (k, n), either stored transposed; see lower/matmul.py."""
+        return products.multiply(
+            self,
+            a,
+            b,
+            name,
+            transpose_a=transpose_a,
+            transpose_b=transpose_b,
+            out_dtype=out_dtype,
+            plan=plan,
+            options=options,
+        )
+
+    def create_weights(
+        self, element_type: Any, shape: tuple[int, int], batch: int, name: str, *, operand: Tensor | None = None
+    ) -> Tensor:
+        """A (k, n) matrix in blocks that stay on their tiles forward and backward; see lower/matmul.py."""
+        training = bool(self.options.get("training", True))
+        return products.create_weights(
+            self, dtype(element_type), tuple(shape), batch, name, operand=operand, training=training
+        )
+
+    @property
+    def step_counter(self) -> Tensor:
+        """How often the program has run: an unsigned number, raised by one at the end of every run."""
+        if self._counter is None:
+            with self._outermost():
+                self._counter = self.variable(np.uint32, (), "step_counter", mapping=int(0))
+            self.top.set_initial_value(self._counter, 0)
+        return self._counter
+
+    def finish_step(self) -> None:
+        """Raise the step counter if some op uses it."""
+        if self._counter is not None:
+            self.execute("Increment", "step_counter/increment", self.tiles[0], count=self._counter)
+
+    def _outermost(self) -> AbstractContextManager:
+        return _NoScope(self.top)
+
+    def random_key(self, name: str) -> int:
+        """A number for the random stream of the thing called `name` here: the seed option and the path, mixed."""
+        seed = int(self.options.get("seed", 0)) & 0xFFFFFFFF
+        return zlib.crc32(self.graph.path(name).encode(), seed)
+
+
+class _NoScope:
+    """Names made inside have no scope before them."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+
+    def __enter__(self) -> None:
+        self.open, self.graph._scope = self.graph._scope, []
+
+    def __exit__(self, *_: Any) -> None:
+        self.graph._scope = self.open
+
+
+def scalar_form(codelet: str) -> str:
+    """Name of the form of a binary codelet whose second operand is one element."""
+    if codelet.endswith("InPlace"):
+        return codelet.removesuffix("InPlace") + "ScalarInPlace"
+    return codelet + "Scalar"

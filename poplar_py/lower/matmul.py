@@ -1,0 +1,317 @@
+"""Matrix products on tiles: planned blocks, operands read where they lie, partial results added over tiles.
+
+`multiply(at, a, b, ...)` recognises the three products of a dense layer by the layout of the weights (layout.py):
+
+    out = x . W       b is laid out          blocks stay, partial sums over the row pieces of W
+    dx  = dy . W'     b is one transposed    the same blocks, partial sums over the column pieces
+    dW  = x' . dy     a was multiplied with weights of the result's shape: made block by block where W lies, no sums
+
+and plans any other product freely (partition.py). Results are laid out in column pieces so that the next layer's
+slices are whole runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..errors import ShapeError, TypeMismatch
+from ..graph import Tensor, Windows, concat
+from .layout import Layout, Placed, add_placed, element_space, layouts_of
+from .mapping import map_runs, part_bounds
+from .partition import Plan, partials_dtype, plan_matmul, plan_weights
+
+if TYPE_CHECKING:
+    from .lowering import Lowering
+
+REDUCE_GRAIN = 4  # elements; 16 bytes of float, what a reduction's accumulators take in
+
+
+@dataclass
+class Blocks:
+    """The vertices of a product: piece limits, the tile of block (m, k, n), passes over the rows (over k where the
+    result's place is given), and that place."""
+
+    m_bounds: np.ndarray
+    k_bounds: np.ndarray
+    n_bounds: np.ndarray
+    tile: np.ndarray
+    partials: DType
+    serial: int = 1
+    result: Placed | None = None
+
+
+def multiply(
+    at: Lowering,
+    a: Tensor,
+    b: Tensor,
+    name: str,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    out_dtype: DType | None = None,
+    plan: Plan | None = None,
+    options: dict[str, Any] | None = None,
+) -> Tensor:
+    """out (m, n) = a (m, k) . b (k, n). Raises ShapeError and TypeMismatch."""
+    a = a.transpose() if transpose_a else a
+    b = b.transpose() if transpose_b else b
+    path = at.graph.path(name)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise ShapeError(
+            f"{path}: {a.name} {list(a.shape)} and {b.name} {list(b.shape)} cannot be multiplied;"
+            " it takes (m, k) and (k, n)"
+        )
+    if a.dtype != b.dtype:
+        raise TypeMismatch(f"{path}: {a.name} is {a.dtype}, {b.name} is {b.dtype}; cast one")
+    out_dtype = out_dtype or a.dtype
+    with at.scope(name):
+        if 0 in (*a.shape, b.shape[1]):
+            out = at.variable(out_dtype, (a.shape[0], b.shape[1]), "out")
+            at.fill(out, 0)
+            return out
+        blocks = _choose(at, a, b, out_dtype, plan, options)
+        if blocks.result is not None:
+            return _into_place(at, a, b, blocks)
+        if blocks.serial == 1:
+            return _planned(at, a, b, blocks, out_dtype, "")
+        rows = part_bounds(a.shape[0], blocks.serial).tolist()
+        parts = []
+        for i, (first, last) in enumerate(zip(rows[:-1], rows[1:], strict=True)):
+            piece = part_bounds(last - first, len(blocks.m_bounds) - 1)
+            one = Blocks(piece, blocks.k_bounds, blocks.n_bounds, blocks.tile[: len(piece) - 1], blocks.partials)
+            parts.append(_planned(at, a[first:last], b, one, out_dtype, f"_{i}"))
+        return concat(parts, 0)
+
+
+def create_weights(
+    at: Lowering,
+    dtype: DType,
+    shape: tuple[int, int],
+    batch: int,
+    name: str,
+    *,
+    operand: Tensor | None = None,
+    training: bool = True,
+    options: dict[str, Any] | None = None,
+) -> Tensor:
+    """A (k, n) matrix stored for products with (batch, k) operands in which it never moves.
+
+    With `operand`, the tensor it will be multiplied with, pieces of k agree with the pieces that one is stored in.
+    """
+    k, n = shape
+    if 0 in (k, n):
+        return at.variable(dtype, shape, name)
+    placed = layouts_of(at.graph).find(operand) if operand is not None else None
+    plan = plan_weights(
+        at.target,
+        batch,
+        k,
+        n,
+        dtype,
+        num_tiles=len(at.tiles),
+        training=training,
+        k_bounds=placed.layout.col_bounds if placed is not None else None,
+        options=at.matmul_options | (options or {}),
+        library=at.library,
+    )
+    at.plans[at.graph.path(name)] = plan
+    _, pk, pn = plan.parts
+    layout = Layout(plan.k_bounds, plan.n_bounds, at.take_tiles(pk * pn).reshape(pk, pn))
+    return add_placed(at.graph, dtype, layout, name, stationary=True).view
+
+
+def create_operand(at: Lowering, dtype: DType, batch: int, weights: Tensor, name: str) -> Tensor:
+    """A (batch, k) matrix stored in the column pieces that the blocks of `weights` read, each piece on one tile."""
+    placed = layouts_of(at.graph).find(weights)
+    if placed is None or placed.layout.tile is None or batch == 0:
+        return at.variable(dtype, (batch, weights.shape[0]), name)
+    layout = Layout(np.array([0, batch], np.int64), placed.layout.row_bounds, placed.layout.tile[:, 0].reshape(1, -1))
+    return add_placed(at.graph, dtype, layout, name).view
+
+
+def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | None, options: Any) -> Blocks:
+    layouts = layouts_of(at.graph)
+    rows = np.array([0, a.shape[0]], np.int64)
+    options = at.matmul_options | (options or {})
+    weights = layouts.find(b)
+    found = weights or layouts.find(b.transpose())
+    if plan is None and found is not None and found.stationary:
+        layout = found.layout
+        if weights is not None:
+            layouts.note_use(a, weights)
+            inner, cols, tile = layout.row_bounds, layout.col_bounds, layout.tile
+        else:
+            inner, cols, tile = layout.col_bounds, layout.row_bounds, layout.tile.T
+        partials = partials_dtype(a.dtype, options)
+        blocks = Blocks(rows, inner, cols, tile[None], partials)
+        blocks.serial = _passes(at, a.shape[0], _widest(inner) * a.dtype.size + _widest(cols) * partials.size, options)
+        return blocks
+    wanted = layouts.weights_used_with(a.transpose(), (a.shape[0], b.shape[1])) if plan is None else None
+    if wanted is not None and out_dtype == wanted.flat.dtype:
+        layout = wanted.layout
+        result = add_placed(at.graph, out_dtype, layout, "out")
+        inner = np.array([0, a.shape[1]], np.int64)
+        tile = layout.tile[:, None, :]
+        each = (_widest(layout.row_bounds) + _widest(layout.col_bounds)) * a.dtype.size
+        passes = _passes(at, a.shape[1], each, options)
+        return Blocks(layout.row_bounds, inner, layout.col_bounds, tile, out_dtype, passes, result)
+    if plan is None:
+        m, k, n = *a.shape, b.shape[1]
+        plan = plan_matmul(
+            at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library
+        )
+    at.plans[at.graph.path("plan")] = plan
+    tile = at.take_tiles(plan.num_tiles).reshape(plan.parts)
+    return Blocks(plan.m_bounds, plan.k_bounds, plan.n_bounds, tile, plan.partials, plan.serial)
+
+
+def _widest(bounds: np.ndarray) -> int:
+    return int(np.diff(bounds).max())
+
+
+def _passes(at: Lowering, size: int, each_bytes: int, options: Any) -> int:
+    """Passes over an axis of `size` entries, each of them `each_bytes` on the fullest tile, that the memory allows."""
+    limit = options["available_memory_proportion"] * at.target.bytes_per_tile
+    return int(np.clip(np.ceil(size * each_bytes / limit), 1, size))
+
+
+def _planned(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DType, suffix: str) -> Tensor:
+    """The product by blocks, partial results added on the tiles that made them."""
+    pm, pk, pn = blocks.tile.shape
+    if pk == 1:
+        layout = Layout(blocks.m_bounds, blocks.n_bounds, blocks.tile[:, 0, :])
+        out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
+        _product(at, a, b, blocks, out.flat, layout.offsets[:, None, :], "product" + suffix)
+        return out.view
+    layout = Layout(blocks.m_bounds, blocks.n_bounds)
+    out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
+    size = layout.heights[:, None] * layout.widths[None, :]
+    partials = at.graph.add_variable(blocks.partials, (pk * out.flat.size,), name="partials" + suffix)
+    offsets = pk * layout.offsets[:, None, :] + np.arange(pk)[None, :, None] * size[:, None, :]
+    stop = offsets + size[:, None, :]
+    map_runs(at.graph, partials, offsets.reshape(-1), stop.reshape(-1), blocks.tile.reshape(-1))
+    _product(at, a, b, blocks, partials, offsets, "product" + suffix)
+    # every column piece is added up in even shares on the pk tiles that hold its partial results
+    share = -(-(-(-size // pk)) // REDUCE_GRAIN) * REDUCE_GRAIN
+    count = -(-size // share)
+    piece = np.repeat(np.arange(size.size), count.reshape(-1))
+    which = np.arange(len(piece)) - np.repeat(np.cumsum(count.reshape(-1)) - count.reshape(-1), count.reshape(-1))
+    within = which * share.reshape(-1)[piece]
+    length = np.minimum(share.reshape(-1)[piece], size.reshape(-1)[piece] - within)
+    start = layout.offsets.reshape(-1)[piece] + within
+    tile = blocks.tile.transpose(0, 2, 1).reshape(-1, pk)[piece, which]
+    map_runs(at.graph, out.flat, start, start + length, tile)
+    source = pk * layout.offsets.reshape(-1)[piece] + within
+    at.execute(
+        "ReducePartialsAdd",
+        "reduce" + suffix,
+        tile,
+        partials=partials.windows(source, length, pk, size.reshape(-1)[piece]),
+        out=out.flat.windows(start, length),
+    )
+    return out.view
+
+
+def _into_place(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks) -> Tensor:
+    """The product straight into the blocks of a given layout; passes over k add to what is there."""
+    result = blocks.result
+    cuts = part_bounds(a.shape[1], blocks.serial).tolist()
+    for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        inner = np.array([0, last - first], np.int64)
+        one = Blocks(blocks.m_bounds, inner, blocks.n_bounds, blocks.tile, blocks.partials)
+        name = "product" if blocks.serial == 1 else f"product_{i}"
+        offsets = result.layout.offsets[:, None, :]
+        _product(at, a[:, first:last], b[first:last], one, result.flat, offsets, name, accumulate=i > 0)
+    return result.view
+
+
+def _product(
+    at: Lowering,
+    a: Tensor,
+    b: Tensor,
+    blocks: Blocks,
+    flat: Tensor,
+    offsets: np.ndarray,
+    name: str,
+    accumulate: bool = False,
+) -> None:
+    """One compute set of block products; block (m, k, n) is written row-major at offsets[m, k, n] of `flat`."""
+    im, ik, jn = (i.reshape(-1) for i in np.indices(blocks.tile.shape))
+    left, left_turned = operand_windows(a, blocks.m_bounds, blocks.k_bounds, im, ik)
+    right, right_turned = operand_windows(b, blocks.k_bounds, blocks.n_bounds, ik, jn)
+    suffix = ("Transposed" if left_turned or right_turned else "") + "A" * left_turned + "B" * right_turned
+    rows, cols = np.diff(blocks.m_bounds)[im], np.diff(blocks.n_bounds)[jn]
+    at.execute(
+        ("MatMulAccumulate" if accumulate else "MatMulPartial") + suffix,
+        name,
+        blocks.tile.reshape(-1),
+        a=left,
+        b=right,
+        out=flat.windows(np.broadcast_to(offsets, blocks.tile.shape).reshape(-1), cols, rows, cols),
+    )
+
+
+def operand_windows(
+    t: Tensor, row_bounds: np.ndarray, col_bounds: np.ndarray, row_piece: np.ndarray, col_piece: np.ndarray
+) -> tuple[Windows, bool]:
+    """What vertices see of matrix t: for each, the block of the pieces given; and whether they see it transposed.
+
+    A block whose rows are runs at constant distance is read where it lies, as is one whose columns are, transposed;
+    others are gathered.
+    """
+    for turned in (False, True):
+        m, rows, cols = (t.transpose(), col_bounds, row_bounds) if turned else (t, row_bounds, col_bounds)
+        found = _regular(m, rows, cols)
+        if found is not None:
+            i, j = (col_piece, row_piece) if turned else (row_piece, col_piece)
+            start, stride = found
+            space = element_space(t.graph, t.dtype)
+            return space.windows(start[i, j], np.diff(cols)[j], np.diff(rows)[i], stride[i, j]), turned
+    turned = _runs_down(t)
+    if turned:
+        t, row_bounds, col_bounds = t.transpose(), col_bounds, row_bounds
+        row_piece, col_piece = col_piece, row_piece
+    start = row_bounds[row_piece] * t.shape[1] + col_bounds[col_piece]
+    lengths, heights = np.diff(col_bounds)[col_piece], np.diff(row_bounds)[row_piece]
+    return t.flatten().windows(start, lengths, heights, t.shape[1]), turned
+
+
+def _runs_down(t: Tensor) -> bool:
+    """Whether columns of t are runs of memory rather than its rows."""
+    index = t.index
+    return np.count_nonzero(np.diff(index[:, 0]) == 1) > np.count_nonzero(np.diff(index[0]) == 1)
+
+
+def _regular(t: Tensor, row_bounds: np.ndarray, col_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Element number and row stride of every block, or None where some block is not rows of a constant stride."""
+    top, left = row_bounds[:-1], col_bounds[:-1]
+    if t.is_affine:
+        down, along = t.strides
+        if (along != 1 and np.diff(col_bounds).max() > 1) or down < 0:
+            return None
+        start = t.offset + top[:, None] * down + left[None, :] * along
+        return start, np.full_like(start, down)
+    index = t.index
+    start = index[top][:, left]
+    second = np.minimum(top + 1, row_bounds[1:] - 1)
+    stride = index[second][:, left] - start
+    if (stride < 0).any():
+        return None
+    placed = layouts_of(t.graph).find(t)
+    if placed is not None and _nested(placed.layout.row_bounds, row_bounds) and _nested(placed.layout.col_bounds, col_bounds):
+        return start, stride
+    rows, cols = np.diff(row_bounds), np.diff(col_bounds)
+    row_piece, col_piece = np.repeat(np.arange(len(rows)), rows), np.repeat(np.arange(len(cols)), cols)
+    expected = start[row_piece][:, col_piece]
+    expected += (np.arange(t.shape[0]) - top[row_piece])[:, None] * stride[row_piece][:, col_piece]
+    expected += np.arange(t.shape[1]) - left[col_piece]
+    return (start, stride) if np.array_equal(expected, index) else None
+
+
+def _nested(outer: np.ndarray, inner: np.ndarray) -> bool:
+    """Whether every limit of `outer` is one of `inner`, so that no piece of `inner` crosses one."""
+    return bool(np.isin(outer, inner).all())

@@ -1,0 +1,318 @@
+"""The partition planner: how a matrix product is split over tiles.
+
+A product out (m, n) = a (m, k) . b (k, n) is cut in pm x pk x pn blocks, one vertex and one tile each. Every tile
+receives its piece of `a` (and of `b` where that does not live there), multiplies on all workers, and the pk partial
+results of an element are added on the tiles that will hold it. The cost of a candidate is in tile cycles:
+
+    exchange of operands + product + exchange of partials + reduction, each superstep with its sync
+
+with the product and the reduction priced by the codelets' own `cycles`. All candidates are priced at once, as columns.
+
+*Weights stay where they are*: with pm = 1 every block of b has one tile, and the three products of training (out, the
+gradient of a, the gradient of b) all use that same split, so the plan of weights minimises the sum of the three. The
+gradient of b then appears on the very tile of its block and nothing of the size of the weights is ever exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..codelet.library import Library
+from ..dtypes import DType, dtype
+from ..errors import GraphMemoryAllocationError, InvalidOption
+from ..options import read_options
+from ..target import Target
+from .mapping import part_bounds
+
+MATMUL_OPTIONS: dict[str, Any] = {
+    "available_memory_proportion": 0.6,
+    "partials_type": "",
+    "fully_connected_pass": "none",
+}
+NEAR_BEST = 1.06  # plans within this factor of the cheapest count as equally good
+PASSES = ("none", "inference_fwd", "training_fwd", "training_bwd", "training_wu")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A split of an (m, k) x (k, n) product. Bounds are int64 arrays of piece limits; `serial` the number of passes
+    over m that the memory limit asks for; `cycles` the estimate by part, in tile cycles, over all passes."""
+
+    m_bounds: np.ndarray
+    k_bounds: np.ndarray
+    n_bounds: np.ndarray
+    in_dtype: DType
+    partials: DType
+    serial: int = 1
+    cycles: Mapping[str, int] = field(default_factory=dict)
+    temp_bytes: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return int(self.m_bounds[-1]), int(self.k_bounds[-1]), int(self.n_bounds[-1])
+
+    @property
+    def parts(self) -> tuple[int, int, int]:
+        """Pieces of m, k and n."""
+        return len(self.m_bounds) - 1, len(self.k_bounds) - 1, len(self.n_bounds) - 1
+
+    @property
+    def num_tiles(self) -> int:
+        return int(np.prod(self.parts))
+
+    @property
+    def block(self) -> tuple[int, int, int]:
+        """Largest piece of m, k and n."""
+        return tuple(int(np.diff(b).max(initial=0)) for b in (self.m_bounds, self.k_bounds, self.n_bounds))
+
+    def report(self) -> str:
+        """The plan in words, a line a fact."""
+        (m, k, n), (pm, pk, pn), (mb, kb, nb) = self.shape, self.parts, self.block
+        total = sum(self.cycles.values())
+        lines = [
+            f"matmul ({m}, {k}) x ({k}, {n}) {self.in_dtype} with {self.partials} partials",
+            f"  split     {pm} x {pk} x {pn} (m, k, n) over {self.num_tiles} tiles, {self.serial} pass(es) over m",
+            f"  block     {mb} x {kb} x {nb} on the largest tile, {self.temp_bytes} bytes of it temporary",
+            f"  estimate  {total} cycles",
+        ]
+        lines += [f"    {part:<40}{value}" for part, value in self.cycles.items()]
+        return "\n".join(lines)
+
+
+def read_matmul_options(options: Mapping[str, Any] | None, where: str = "poplin.mat_mul") -> dict[str, Any]:
+    """Check the options of a product. Raises InvalidOption."""
+    read = read_options(options, MATMUL_OPTIONS, where)
+    if not 0 < read["available_memory_proportion"] <= 1:
+        raise InvalidOption(
+            f"{where} option 'available_memory_proportion' is {read['available_memory_proportion']}; it lies in (0, 1]"
+        )
+    if read["partials_type"] not in ("", "half", "float"):
+        raise InvalidOption(f"{where} option 'partials_type' is {read['partials_type']!r}; it is 'half' or 'float'")
+    if read["fully_connected_pass"] not in PASSES:
+        raise InvalidOption(
+            f"{where} option 'fully_connected_pass' is {read['fully_connected_pass']!r}; it is one of {', '.join(PASSES)}"
+        )
+    return read
+
+
+def partials_dtype(in_dtype: DType, options: Mapping[str, Any]) -> DType:
+    """Type of partial results: as asked, else float for floating operands and the operands' own type for others."""
+    if options.get("partials_type"):
+        return dtype(options["partials_type"])
+    return dtype("float32") if in_dtype.is_floating else in_dtype
+
+
+@dataclass
+class _Prices:
+    """Costs of a column of candidates, in cycles by part, and temporary bytes on the fullest tile."""
+
+    parts: dict[str, np.ndarray]
+    temp_bytes: np.ndarray
+
+    @property
+    def total(self) -> np.ndarray:
+        return sum(self.parts.values())
+
+
+def _price(
+    target: Target, library: Library, shape, block, parts, num_tiles: int, types: tuple[DType, DType], b_stays: bool
+) -> _Prices:
+    """Price products of `shape` = (m, k, n) in blocks of sizes `block`, split in `parts`: numbers or columns."""
+    in_type, partial_type = types
+    (m, _, n), (mb, kb, nb), (pm, pk, pn) = shape, block, parts
+    words = target.exchange_bytes_per_cycle
+    superstep = target.sync_cycles + target.exchange_start_cycles
+    operand_bytes = mb * kb * in_type.size + (0 if b_stays else kb * nb * in_type.size)
+    sizes = {"a": (mb, kb), "b": (kb, nb), "out": (mb, nb)}
+    types_of = {"a": in_type, "b": in_type, "out": partial_type}
+    product = library["MatMulPartial"].cycles(target, sizes, {}, types_of)
+    # partial results of one column piece are spread over the tiles that made them, or all tiles where they are few
+    own = np.minimum(pk, num_tiles // np.maximum(pm * pn, 1))
+    share = -(-mb * nb // np.maximum(own, 1))
+    partial_bytes = np.where(pk > 1, share * pk * partial_type.size, 0)
+    reduce_types = {"partials": partial_type, "out": partial_type}
+    reduction = library["ReducePartialsAdd"].cycles(target, {"partials": (pk, share), "out": (1, share)}, {"scale": 1.0}, reduce_types)
+    parts_of = {
+        "exchange of operands": superstep + -(-operand_bytes // words),
+        "product": product + 0 * mb,
+        "exchange of partials": np.where(pk > 1, superstep + -(-partial_bytes // words), 0),
+        "reduction": np.where(pk > 1, reduction, 0),
+    }
+    temp = operand_bytes + np.maximum(mb * nb * partial_type.size, partial_bytes)
+    return _Prices({name: np.asarray(v, np.int64) for name, v in parts_of.items()}, np.asarray(temp, np.int64))
+
+
+def _candidates(limit_a: int, limit_b: int, tiles: int) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs (p, q) with p <= limit_a, q <= limit_b and p q <= tiles."""
+    p = np.arange(1, min(limit_a, tiles) + 1, dtype=np.int64)
+    count = np.minimum(tiles // p, limit_b)
+    first = np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(p, count), np.arange(int(count.sum()), dtype=np.int64) - first + 1
+
+
+def _grains(target: Target, in_dtype: DType, k: int, n: int) -> tuple[int, int]:
+    """Pieces of k and n are whole numbers of these: the product unit's channels, less for small matrices."""
+    k_grain = target.weights_per_unit_half if in_dtype.size <= 2 else target.weights_per_unit_float
+    n_grain = target.conv_units_half if in_dtype.size <= 2 else target.conv_units_float
+    return _grain(k, k_grain), _grain(n, n_grain)
+
+
+def _grain(size: int, channels: int) -> int:
+    return channels if size >= 8 * channels else min(4, size) if size > channels else size
+
+
+def _piece(size: int, parts: np.ndarray, grain: int) -> tuple[np.ndarray, np.ndarray]:
+    """Largest piece and number of pieces when `size` is cut by `part_bounds`."""
+    grains = -(-size // grain)
+    pieces = np.minimum(parts, grains)
+    return np.minimum(-(-grains // pieces) * grain, size), pieces
+
+
+def plan_weights(
+    target: Target,
+    batch: int,
+    k: int,
+    n: int,
+    in_dtype: Any,
+    *,
+    num_tiles: int | None = None,
+    training: bool = True,
+    k_bounds: np.ndarray | None = None,
+    options: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+) -> Plan:
+    """Plan a product (batch, k) x (k, n) whose second operand stays on its tiles.
+
+    With `k_bounds`, the pieces in which the first operand is stored, pieces of k never cross one of them (so that a
+    tile's slice of the operand has rows of constant stride). Raises InvalidOption.
+    """
+    in_dtype, read = dtype(in_dtype), read_matmul_options(options)
+    partial = partials_dtype(in_dtype, read)
+    library = library or Library.builtin()
+    num_tiles = num_tiles or target.num_tiles
+    k_grain, n_grain = _grains(target, in_dtype, k, n)
+    pk, pn = _candidates(-(-k // k_grain), -(-n // n_grain), num_tiles)
+    kb, pk = _piece(k, pk, k_grain)
+    split = np.zeros_like(pk)
+    gather = np.zeros_like(pk)
+    if k_bounds is not None and 1 < len(k_bounds) <= num_tiles + 1:
+        # pieces that lie within a stored piece are read where they are; others are gathered row by row
+        blocks, widest = len(k_bounds) - 1, int(np.diff(k_bounds).max())
+        crossings = kb // max(int(np.diff(k_bounds).min()), 1) + 2
+        gather = 2 * batch * crossings * target.exchange_fragment_cycles
+        inner, other = _candidates(-(-widest // k_grain), -(-n // n_grain), num_tiles // blocks)
+        inner_kb, inner = _piece(widest, inner, k_grain)
+        pk, pn = np.append(pk, inner * blocks), np.append(pn, other)
+        kb, split = np.append(kb, inner_kb), np.append(split, inner)
+        gather = np.append(gather, np.zeros_like(inner))
+    nb, pn = _piece(n, pn, n_grain)
+    types = (in_dtype, partial)
+    serial, prices = _price_training(
+        target, library, (batch, k, n), (kb, nb), (pk, pn), num_tiles, types, training, read
+    )
+    total = prices.total + gather
+    # the cut of n is the next layer's cut of k: of plans about as good, the squarer one leaves it more freedom
+    near = np.flatnonzero(total <= NEAR_BEST * total.min())
+    best = int(near[np.lexsort((total[near], np.abs(pk - pn)[near], gather[near] > 0))[0]])
+    if split[best]:
+        pieces = [b + part_bounds(e - b, int(split[best]), k_grain)[:-1] for b, e in pairwise(k_bounds.tolist())]
+        bounds_k = np.append(np.concatenate(pieces), k).astype(np.int64)
+    else:
+        bounds_k = part_bounds(k, int(pk[best]), k_grain)
+    return Plan(
+        np.array([0, batch], np.int64),
+        bounds_k,
+        part_bounds(n, int(pn[best]), n_grain),
+        in_dtype,
+        partial,
+        int(serial[best]),
+        {name: int(v[best]) for name, v in prices.parts.items()},
+        int(prices.temp_bytes[best]),
+    )
+
+
+def _price_training(target, library, shape, pieces, parts, num_tiles, types, training, read) -> tuple[np.ndarray, _Prices]:
+    """Passes over the batch that fit in memory, and the price of the forward product or of all three."""
+    (batch, k, n), (kb, nb), (pk, pn) = shape, pieces, parts
+    limit = read["available_memory_proportion"] * target.bytes_per_tile
+    full = _price(target, library, shape, (batch, kb, nb), (1, pk, pn), num_tiles, types, True)
+    serial = np.clip(np.ceil(full.temp_bytes / limit).astype(np.int64), 1, max(batch, 1))
+    rows = -(-batch // serial)
+    forward = _price(target, library, (rows, k, n), (rows, kb, nb), (1, pk, pn), num_tiles, types, True)
+    costs = {name: v * serial for name, v in forward.parts.items()}
+    temp = forward.temp_bytes
+    if training:
+        of_input = _price(target, library, (rows, n, k), (rows, nb, kb), (1, pn, pk), num_tiles, types, True)
+        of_weights = _price(target, library, (k, rows, n), (kb, rows, nb), (pk, 1, pn), num_tiles, types, False)
+        costs |= {f"input gradient: {name}": v * serial for name, v in of_input.parts.items()}
+        costs |= {f"weight gradient: {name}": v * serial for name, v in of_weights.parts.items()}
+        temp = np.maximum(temp, np.maximum(of_input.temp_bytes, of_weights.temp_bytes))
+    return serial, _Prices(costs, temp)
+
+
+def plan_matmul(
+    target: Target,
+    m: int,
+    k: int,
+    n: int,
+    in_dtype: Any,
+    *,
+    num_tiles: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    library: Library | None = None,
+) -> Plan:
+    """Plan a product of two operands that both come from elsewhere: m, k and n may all be split.
+
+    Raises InvalidOption, and GraphMemoryAllocationError where even one row at a time does not fit.
+    """
+    in_dtype, read = dtype(in_dtype), read_matmul_options(options)
+    partial = partials_dtype(in_dtype, read)
+    library = library or Library.builtin()
+    num_tiles = num_tiles or target.num_tiles
+    k_grain, n_grain = _grains(target, in_dtype, k, n)
+    columns = []
+    for pm in _splits(m, num_tiles):
+        pk, pn = _candidates(-(-k // k_grain), -(-n // n_grain), num_tiles // pm)
+        columns.append((np.full_like(pk, pm), pk, pn))
+    pm, pk, pn = (np.concatenate(c) for c in zip(*columns, strict=True))
+    (mb, pm), (kb, pk), (nb, pn) = _piece(m, pm, 1), _piece(k, pk, k_grain), _piece(n, pn, n_grain)
+    limit = read["available_memory_proportion"] * target.bytes_per_tile
+    types = (in_dtype, partial)
+    full = _price(target, library, (m, k, n), (mb, kb, nb), (pm, pk, pn), num_tiles, types, False)
+    fixed = kb * nb * in_dtype.size
+    serial = np.ceil((full.temp_bytes - fixed) / np.maximum(limit - fixed, 1)).astype(np.int64)
+    fits = fixed < limit
+    if not fits.any():
+        raise GraphMemoryAllocationError(
+            f"matmul ({m}, {k}) x ({k}, {n}): the smallest piece of the second operand is {int(fixed.min())} bytes a tile, over"
+            f" {read['available_memory_proportion']} of {target.bytes_per_tile}; raise available_memory_proportion"
+        )
+    serial = np.clip(serial, 1, np.maximum(mb, 1))
+    rows = -(-mb // serial)
+    prices = _price(target, library, (rows * pm, k, n), (rows, kb, nb), (pm, pk, pn), num_tiles, types, False)
+    total = np.where(fits, prices.total * serial, np.iinfo(np.int64).max)
+    best = int(np.lexsort((prices.temp_bytes, total))[0])
+    return Plan(
+        part_bounds(m, int(pm[best])),
+        part_bounds(k, int(pk[best]), k_grain),
+        part_bounds(n, int(pn[best]), n_grain),
+        in_dtype,
+        partial,
+        int(serial[best]),
+        {name: int(v[best] * serial[best]) for name, v in prices.parts.items()},
+        int(prices.temp_bytes[best]),
+    )
+
+
+def _splits(size: int, tiles: int) -> list[int]:
+    """Numbers of pieces worth trying for the rows: all small ones, then those that cut in pieces of distinct size."""
+    limit = min(size, tiles)
+    counts = np.arange(1, max(limit, 1) + 1)
+    pieces = -(-size // counts)
+    _, first = np.unique(pieces, return_index=True)
+    return sorted(counts[first].tolist())
