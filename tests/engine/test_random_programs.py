@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import poplar_py as pp
+from poplar_py.memory.check import check_memory
 
 from .conftest import Build
 
@@ -174,6 +175,7 @@ def check_one(data):
         programs.append((pp.Sequence([first, rest]), lambda m, begin=begin, go_on=go_on: (begin(m), go_on(m))))
     world.flag_value = data.draw(st.booleans())
     executable = pp.compile_graph(world.graph, [p for p, _ in programs])
+    check_memory(executable)
     size = sum(v.size for v in world.graph.variables)
     memory = np.zeros(size, np.float32)
     engines = [pp.ReferenceEngine(executable), pp.Engine(executable, threads=1), pp.Engine(executable, check=True)]
