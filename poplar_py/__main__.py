@@ -71,7 +71,9 @@ def make_parser() -> argparse.ArgumentParser:
             name, help=module.SUMMARY, description=text, epilog=examples, formatter_class=shape, allow_abbrev=False
         )
         module.add_arguments(sub)
-        sub.add_argument("--json", action="store_true", help="print the result as JSON on standard output, nothing else")
+        sub.add_argument(
+            "--json", action="store_true", help="print the result as JSON on standard output, nothing else"
+        )
         sub.set_defaults(run=module.run, parser=sub)
     return parser
 
@@ -100,7 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InternalError as error:
         return _tell(f"internal error: {error} (please report it; {_TRACEBACK}=1 shows where)", 70)
     except Exception as error:
-        return _tell(f"internal error: {type(error).__name__}: {error} (please report it; {_TRACEBACK}=1 shows where)", 70)
+        return _tell(
+            f"internal error: {type(error).__name__}: {error} (please report it; {_TRACEBACK}=1 shows where)", 70
+        )
 
 
 def _tell(text: str, code: int) -> int:

@@ -17,6 +17,7 @@ from .options import read_options
 from .program import Program
 from .program.supersteps import plan_supersteps
 from .session import Executable
+from .target import Device, Target
 
 STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
 MODEL_STAGES = ("opgraph", "lower", *STAGES)
@@ -66,6 +67,41 @@ def compile_graph(
         return _back_half(stages, graph, programs, read_options(options, OPTIONS, "compile_graph"), name)
     except _Stopped as stopped:
         return stopped.result
+
+
+def compile(
+    model: Any, target: Target | Device | None = None, *, batch: int | None = None, training: bool = False,
+    dtype: Any = None, options: Mapping[str, Any] | None = None, stop_after: str | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Compile a model description to an Executable (or to what `stop_after` names).
+
+    model: path or name of a YAML description, a parsed description, or an OpGraph; target: gc200 unless given; batch,
+    dtype ("float" or "half"): in place of the description's; training: with gradients and updates; options: those of
+    `compile_graph` and of lowering (`steps` batches a run, `available_memory_proportion`, `partials_type`).
+    Raises ParseError, ModelError, FileLoadError, InvalidOption and the errors of `compile_graph`.
+    """
+    from .frontends import read_model
+    from .lower.walk import OPTIONS as LOWER_OPTIONS
+    from .lower.walk import lower
+
+    target = target.target if isinstance(target, Device) else target or Target.gc200()
+    given = dict(options or {})
+    known = {**OPTIONS, **LOWER_OPTIONS}
+    read_options(given, known, "compile")
+    lowering = {k: v for k, v in given.items() if k in LOWER_OPTIONS}
+    stages = Stages(MODEL_STAGES, stop_after, progress)
+    try:
+        opgraph = stages("opgraph", lambda: read_model(model, batch=batch, training=training, dtype=dtype))
+        lowered = stages("lower", lower, opgraph, target, lowering)
+        rest = read_options({k: v for k, v in given.items() if k in OPTIONS}, OPTIONS, "compile")
+        executable = _back_half(stages, lowered.graph, list(lowered.programs.values()), rest, opgraph.name)
+    except _Stopped as stopped:
+        return stopped.result
+    executable.op_graph = opgraph
+    executable.info["programs"] = list(lowered.programs)
+    executable.info["plans"] = {path: plan.report() for path, plan in lowered.plans.items()}
+    return executable
 
 
 def _back_half(stages: Stages, graph: Graph, programs: Any, options: Mapping[str, Any], name: str | None) -> Executable:

@@ -9,7 +9,6 @@ from .dtypes import dtype
 from .errors import ShapeError
 from .graph import Graph, Tensor
 from .lower import Lowering
-from .lower import matmul as products
 from .lower.partition import Plan, plan_matmul, read_matmul_options
 from .program import Sequence as Program
 

@@ -86,7 +86,9 @@ def calc_loss(
     constants: dict[str, Any] = {"scale": scale}
     with at.scope(name):
         if kind == "cross_entropy":
-            at.rows("SoftmaxCrossEntropy", "value", logits=model_outputs, label=expected, loss=loss, constants=constants)
+            at.rows(
+                "SoftmaxCrossEntropy", "value", logits=model_outputs, label=expected, loss=loss, constants=constants
+            )
             at.rows(
                 "SoftmaxCrossEntropyGrad", "gradient", logits=model_outputs, label=expected, dlogits=deltas,
                 constants=constants,

@@ -15,7 +15,7 @@ from .dtypes import BOOL, dtype
 from .errors import ShapeError, TypeMismatch
 from .graph import Graph, Tensor
 from .lower import Lowering
-from .lower import expression as expr
+from .lower import expression as expr  # noqa: F401 (public: popops.expr)
 from .lower.expression import common_shape, map_expression, result_like
 from .program import Sequence as Program
 
@@ -197,6 +197,10 @@ def iota(graph: Graph, a: Tensor, start: Any, program: Program, name: str = "") 
     Lowering(graph, program).iota(a, start, name or "iota")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name.islower()]
+_IN_PLACE = [f"{name}_in_place" for name in (*UNARY, *BINARY, *LOGIC, "logical_not", "map")]
+_OTHERS = (
+    "expr logical_not is_nan is_finite bitwise_not map select clamp scaled_add_to scaled_subtract_from reduce all_true"
+    " cast fill zero iota"
+)
+__all__ = [*UNARY, *BINARY, *LOGIC, *COMPARE, *_IN_PLACE, *_OTHERS.split()]  # noqa: PLE0604
 del _op, _codelet
-__all__ += ["expr"] if "expr" not in __all__ else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .errors import ShapeError
 from .graph import Graph, Tensor
@@ -26,7 +27,7 @@ def calc_linear_tile_mapping(
     for n in shape.shape if isinstance(shape, Tensor) else shape:
         size *= int(n)
     bounds = linear_bounds(size, graph.target.num_tiles, grain_size, min_elements_per_tile).tolist()
-    intervals = [[(b, e)] for b, e in zip(bounds[:-1], bounds[1:], strict=True) if e > b]
+    intervals = [[(b, e)] for b, e in pairwise(bounds) if e > b]
     return intervals + [[] for _ in range(graph.target.num_tiles - len(intervals))]
 
 

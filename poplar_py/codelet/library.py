@@ -25,6 +25,7 @@ from . import cost, vocabulary
 from . import codelet as base
 from .codelet import Codelet, Field
 
+OURS = "::"  # before a name: our codelet, whatever the user has loaded
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -266,7 +267,8 @@ def _line_in(error: BaseException, path: str) -> int:
 
 
 class Library(Mapping[str, CodeletInfo]):
-    """Codelets by name."""
+    """Codelets by name. A user's codelet stands in front of ours of the same name, which `::name` still means: that
+    is how our own lowerings ask, so a user's `Add` never changes what `popops.add` does."""
 
     _ours: Library | None = None
 
@@ -307,15 +309,19 @@ class Library(Mapping[str, CodeletInfo]):
             raise CodeletError(f"{file.path}: there is no codelet in it; a codelet is a class derived from Codelet")
         for info in added:
             known = self._infos.get(info.name)
-            if known is not None and known.hash != info.hash:
+            if known is not None and known.hash != info.hash and known.is_user == info.is_user:
                 raise CodeletError(
                     f"codelet {info.name} is in {known.path} and in {info.path}; give one of them another name"
                 )
         for info in added:
-            self._infos.setdefault(info.name, info)
+            known = self._infos.get(info.name)
+            if known is None or (info.is_user and not known.is_user):
+                self._infos[info.name] = info
         return [self._infos[info.name] for info in added]
 
     def __getitem__(self, name: str) -> CodeletInfo:
+        if name.startswith(OURS):
+            return Library.builtin()[name[len(OURS) :]]
         try:
             return self._infos[name]
         except KeyError:
@@ -323,6 +329,9 @@ class Library(Mapping[str, CodeletInfo]):
                 f"no codelet '{name}'.{did_you_mean(name, self._infos)} Loaded: {len(self._infos)} codelets"
                 " (graph.add_codelets(file) loads more)"
             ) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._infos.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._infos
@@ -336,7 +345,7 @@ class Library(Mapping[str, CodeletInfo]):
 
 def builtin_folder() -> Path:
     """Where our codelets lie. Raises FileLoadError where they are missing."""
-    for folder in (_PACKAGE.parent / "codelets", _PACKAGE / "_codelets"):
+    for folder in (_PACKAGE / "_codelets", _PACKAGE.parent / "codelets"):
         if folder.is_dir() and any(folder.glob("*.py")):
             return folder
     raise FileLoadError(f"the codelets of poplar_py are missing: neither {_PACKAGE.parent / 'codelets'} nor _codelets")

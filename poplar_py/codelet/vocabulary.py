@@ -24,7 +24,12 @@ LN2 = 0.6931471805599453
 LOG10E = 0.4342944819032518
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding and taking it away rounds a float64 to a whole number
 
-# --- bits of a float64; native.py has them as integer instructions ---
+# --- float64 and its bits; native.py has them as integer instructions ---
+
+
+def double(x: Any) -> float:
+    """x as a float64 (for compiled code, `float` leaves a float32 as it is)."""
+    return float(x)
 
 
 def power_of_two(k: float) -> float:
@@ -47,7 +52,7 @@ def exponent(x: float) -> float:
 
 def exp(x: Any) -> float:
     """e ** x: x = k ln 2 + r, series in r of relative error below 1e-11."""
-    x = float(x)
+    x = double(x)
     y = x if x > -110.0 else -110.0  # beyond these float32 is 0 or infinite
     y = y if y < 90.0 else 90.0
     k = (y * LOG2E + _ROUND) - _ROUND
@@ -65,7 +70,7 @@ def exp(x: Any) -> float:
 
 def exp2(x: Any) -> float:
     """2 ** x."""
-    x = float(x)
+    x = double(x)
     y = x if x > -160.0 else -160.0
     y = y if y < 130.0 else 130.0
     k = (y + _ROUND) - _ROUND
@@ -74,7 +79,7 @@ def exp2(x: Any) -> float:
 
 def log(x: Any) -> float:
     """Natural logarithm: x = 2**e m with m near 1, series in (m - 1) / (m + 1)."""
-    x = float(x)
+    x = double(x)
     y = x if (x > 0.0) & (x < math.inf) else 1.0
     m = mantissa(y)
     e = exponent(y)
@@ -97,7 +102,7 @@ def log(x: Any) -> float:
 
 def log2(x: Any) -> float:
     """Logarithm to base 2; exact at powers of two."""
-    x = float(x)
+    x = double(x)
     usual = (x > 0.0) & (x < math.inf)
     y = x if usual else 1.0
     e = exponent(y) - 1.0
@@ -111,7 +116,7 @@ def log10(x: Any) -> float:
 
 def tanh(x: Any) -> float:
     """Hyperbolic tangent."""
-    x = float(x)
+    x = double(x)
     a = abs(x)
     z = x * x
     p = 0.021869488536155203 - z * 0.008863235529902197
@@ -127,12 +132,12 @@ def tanh(x: Any) -> float:
 
 def sigmoid(x: Any) -> float:
     """1 / (1 + exp(-x))."""
-    return 1.0 / (1.0 + exp(-float(x)))
+    return 1.0 / (1.0 + exp(-double(x)))
 
 
 def rsqrt(x: Any) -> float:
     """1 / sqrt(x)."""
-    x = float(x)
+    x = double(x)
     if x == 0.0:
         return math.inf
     return 1.0 / math.sqrt(x) if x > 0.0 else math.nan
@@ -206,6 +211,27 @@ ROUNDINGS = (floor, ceil, trunc, rint, sqrt)
 # --- compiled as they stand: choices, whole numbers, random numbers ---
 
 
+def square(x: Any) -> Any:
+    return x * x
+
+
+def is_nan(x: Any) -> Any:
+    return x != x
+
+
+def is_finite(x: Any) -> Any:
+    return x - x == 0
+
+
+def is_inf(x: Any) -> Any:
+    return (x == x) & (x - x != 0)
+
+
+def absolute(x: Any) -> Any:
+    """|x| of a signed whole number."""
+    return 0 - x if x < 0 else x
+
+
 def larger(a: Any, b: Any) -> Any:
     """Python's max(a, b): b where b > a, else a (a NaN in the first place stays)."""
     return b if b > a else a
@@ -217,7 +243,7 @@ def smaller(a: Any, b: Any) -> Any:
 
 def between(x: Any, low: float, high: float) -> float:
     """A float on its way to a whole number: saturated, NaN as 0."""
-    x = float(x)
+    x = double(x)
     x = x if x == x else 0.0
     x = x if x > low else low
     return x if x < high else high
@@ -225,7 +251,7 @@ def between(x: Any, low: float, high: float) -> float:
 
 def float_modulo(a: Any, b: Any) -> float:
     """a % b of floats with Python's sign rule."""
-    b = float(b)
+    b = double(b)
     r = fmod(a, b)
     return r + b if (r != 0.0) & ((r < 0.0) != (b < 0.0)) else r
 
@@ -273,7 +299,7 @@ def shift_left(x: Any, s: Any) -> Any:
 def shift_right(x: Any, s: Any) -> Any:
     """Arithmetic shift of a signed number."""
     if (s < 0) | (s >= 64):
-        return x >> (s ^ s ^ 31) >> (s ^ s ^ 31) >> (s ^ s ^ 1)
+        return x >> 63
     return x >> s
 
 
@@ -300,7 +326,7 @@ def int_power(x: Any, n: Any, one: Any) -> Any:
 
 
 WHOLE = (
-    larger, smaller, between, float_modulo, floor_div, floor_mod, quotient, remainder, unsigned_div, unsigned_mod,
+    square, is_nan, is_finite, is_inf, absolute, larger, smaller, between, float_modulo, floor_div, floor_mod, quotient, remainder, unsigned_div, unsigned_mod,
     shift_left, shift_right, shift_right_unsigned, int_power,
 )  # fmt: skip
 

@@ -23,7 +23,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("-o", "--output", metavar="FILE.pop", help="where to write the executable (default: nowhere)")
-    parser.add_argument("--stop-after", metavar="STAGE", help="print the text of that stage and stop: opgraph, lower, ...")
+    parser.add_argument(
+        "--stop-after", metavar="STAGE", help="print the text of that stage and stop: opgraph, lower, ..."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

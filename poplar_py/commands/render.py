@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = {name: getattr(args, name) for name in ("focus", "size", "theme", "seed") if getattr(args, name) is not None}
+    options = {
+        name: getattr(args, name) for name in ("focus", "size", "theme", "seed") if getattr(args, name) is not None
+    }
     with progress(args) as line:
         executable = open_executable(args, line)
         line.begin(f"draw {args.output}")

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "what to report on")
     parser.add_argument("--html", metavar="FILE", help="write one page that needs nothing but itself")
     parser.add_argument("--trace", metavar="FILE", help="write a Chrome trace of the supersteps")
-    parser.add_argument("--program", type=int, default=0, metavar="N", help="which program of the executable (default 0)")
+    parser.add_argument(
+        "--program", type=int, default=0, metavar="N", help="which program of the executable (default 0)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

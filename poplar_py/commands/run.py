@@ -31,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--output", metavar="DIR", help="folder for what was computed, an .npy file a tensor")
     how = parser.add_argument_group("how it runs")
     how.add_argument("--steps", type=int, metavar="N", help="train for N batches")
-    how.add_argument("--epochs", type=float, metavar="N", help="train for N passes over the data (default 1)")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="order in which samples are drawn (default 0)")
+    how.add_argument(
+        "--epochs", type=float, metavar="N", help="train for N passes over the data (default: as the model says)"
+    )
+    how.add_argument("--seed", type=int, metavar="N", help="order of the samples (default: as the model says)")
     how.add_argument("--program", type=int, default=0, metavar="N", help="program to run on --input (default 0)")
     how.add_argument("--engine", choices=("fast", "reference"), default="fast", help="compiled, or plain Python (slow)")
     how.add_argument("--check", action="store_true", help="stop at reads of undefined data; dead memory is poisoned")
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     with progress(args) as line:
         data = None
         if args.data:
-            from ..data import load_data
+            from ..frontends.data import load_data
 
             data = load_data(args.data)
         executable = open_executable(args, line)
@@ -90,7 +92,9 @@ def _on_files(args: argparse.Namespace, executable: Any, line: Progress) -> tupl
             raise InvalidOption(f"--input {given}: write NAME=FILE.npy")
         if name not in graph.host_writes:
             known = ", ".join(graph.host_writes) or "none"
-            raise InvalidOption(f"--input {name}: no such input.{did_you_mean(name, graph.host_writes)} Inputs: {known}")
+            raise InvalidOption(
+                f"--input {name}: no such input.{did_you_mean(name, graph.host_writes)} Inputs: {known}"
+            )
         arrays[name] = read_array(file)
     if args.output:
         _make_folder(args.output)
@@ -169,6 +173,11 @@ def write_array(folder: Path, name: str, array: Any) -> Path:
     return path
 
 
+def describe_data(data: Any) -> str:
+    """A line about a data set."""
+    return f"{data.provenance}: {len(data.train_y):,} to train on, {len(data.test_y):,} to test on"
+
+
 # a data set ----------------------------------------------------------------------------------------------------
 
 
@@ -181,11 +190,9 @@ def _on_data(args: argparse.Namespace, executable: Any, data: Any, line: Progres
         _make_folder(args.output)
     engine = make_engine(args, executable, line)
     facts: dict[str, Any] = {"name": executable.name, "data": data.name, "target": executable.target.name}
-    lines = [f"{executable.name} on {words.machine(executable.target)}", f"  {data.source}"]
+    lines = [f"{executable.name} on {words.machine(executable.target)}", f"  {describe_data(data)}"]
     if model.trains:
-        trained = training.train(
-            engine, model, steps=args.steps, epochs=args.epochs, seed=args.seed, progress=line
-        )
+        trained = training.train(engine, model, steps=args.steps, epochs=args.epochs, seed=args.seed, progress=line)
         facts |= {"steps": trained.steps, "epochs": trained.epochs, "losses": trained.losses.tolist()}
         first, last = trained.losses[:10].mean(), trained.losses[-10:].mean()
         lines.append(f"  {trained.steps:,} steps ({trained.epochs:.2f} epochs): loss {first:.4f} -> {last:.4f}")
@@ -199,8 +206,15 @@ def _on_data(args: argparse.Namespace, executable: Any, data: Any, line: Progres
         report = engine.profile()
     facts |= {"cycles": report.cycles, "seconds": report.seconds, "wall_seconds": report.host_wall_seconds}
     lines.append(f"  {_cost(report)}")
+    if args.output and training.reconstructs(model, result):
+        picture = Path(args.output) / "reconstruction.png"
+        training.save_reconstruction(model, result, picture)
+        facts["picture"] = str(picture)
+        lines.append(f"  samples above what the model makes of them: {picture}")
     if args.output:
-        written = {n: str(write_array(Path(args.output), n, engine.read_tensor(n))) for n in executable.graph.host_reads}
+        written = {
+            n: str(write_array(Path(args.output), n, engine.read_tensor(n))) for n in executable.graph.host_reads
+        }
         facts["outputs"] = written
         lines.append(f"  {len(written)} tensors written to {args.output}")
     if written := write_files(report, args):

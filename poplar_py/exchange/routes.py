@@ -53,6 +53,7 @@ class _Regions:
     chosen: np.ndarray  # vertex rows
     edges: Edges
     direction: str
+    twins: list[_Regions] = field(default_factory=list)  # other InOut fields with the very same windows
 
 
 def plan_routes(layout: Layout, blocks: list[Block]) -> Routes:
@@ -187,6 +188,7 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
 def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private: list[_Regions]) -> None:
     """Places of their own for scattered inputs and remote outputs, after the shared part of each tile's area."""
     gathers, scatters = [routes.gathers], []
+    private = _without_twins(routes, private)
     for r in private:
         window, start, length, _ = _rows_of(r.edges, r.chosen)
         each = r.edges.dtype.size
@@ -208,6 +210,8 @@ def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private:
         placed = routes.windows[r.block, r.field]
         placed.place[r.chosen] = place
         placed.row_stride[r.chosen] = np.broadcast_to(pick(r.edges.cols, r.chosen), r.chosen.shape)
+        for twin in r.twins:
+            routes.windows[r.block, twin.field] = placed
         mine = leader[window] == window
         window, start, length = window[mine], start[mine], length[mine]
         within = np.cumsum(length) - length
@@ -227,6 +231,25 @@ def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private:
             routes.rearranged_bytes += moves.bytes
     routes.gathers = Transfers.joined(gathers)
     routes.scatters = Transfers.joined(scatters)
+
+
+def _without_twins(routes: Routes, private: list[_Regions]) -> list[_Regions]:
+    """InOut fields that name the very windows of another InOut field of their block share that field's places."""
+    kept: list[_Regions] = []
+    for r in private:
+        first = next((k for k in kept if r.direction == "inout" and _same_windows(k, r)), None)
+        if first is None:
+            kept.append(r)
+        else:
+            first.twins.append(r)
+    return kept
+
+
+def _same_windows(a: _Regions, b: _Regions) -> bool:
+    if a.block != b.block or a.direction != "inout" or a.edges.is_scattered != b.edges.is_scattered:
+        return False
+    columns = ("elements", "offset") if a.edges.is_scattered else ("start", "rows", "cols", "stride")
+    return all(np.array_equal(getattr(a.edges, c), getattr(b.edges, c)) for c in columns)
 
 
 def _leaders(r: _Regions, tile: np.ndarray) -> np.ndarray:

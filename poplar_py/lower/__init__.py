@@ -1,5 +1,6 @@
 """Op graph to tile-mapped graph and program: tile mapping, the partition planner, cutting patterns."""
 
 from .lowering import Lowering
+from .walk import Lowered, lower
 
-__all__ = ["Lowering"]
+__all__ = ["Lowered", "Lowering", "lower"]

@@ -214,11 +214,17 @@ def _codelet(at: Lowering, tree: Expression, used: dict[int, Tensor], scalar: se
     names = [f"x{n}" for n in used]
     if in_place and 1 not in used:
         names.insert(0, "x1")
-    fields = [f"    {n} = " + ("InOut(VECTOR)" if in_place and n == "x1" else f"Input({'SCALAR' if int(n[1:]) in scalar else 'VECTOR'})") for n in names]
+    fields = [
+        f"    {n} = "
+        + ("InOut(VECTOR)" if in_place and n == "x1" else f"Input({'SCALAR' if int(n[1:]) in scalar else 'VECTOR'})")
+        for n in names
+    ]
     if not in_place:
         fields.append("    out = Output(VECTOR" + (", BOOL)" if tree.truth else ")"))
         names.append("out")
-    body = tree.text.format(*([""] + [f"x{n}[0]" if n in scalar else f"x{n}[i]" for n in range(1, max(used, default=0) + 1)]))
+    body = tree.text.format(
+        *([""] + [f"x{n}[0]" if n in scalar else f"x{n}[i]" for n in range(1, max(used, default=0) + 1)])
+    )
     text = f"{result} = {tree.text}"
     key = zlib.crc32("\n".join([*fields, body]).encode())
     name = f"Map{key:08x}"

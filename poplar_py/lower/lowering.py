@@ -7,7 +7,6 @@ vocabulary serves `popops`, `poplin` and `popnn` on graphs made by hand.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..codelet.codelet import MATRIX, MULTI, SCALAR, VECTOR
-from ..dtypes import BOOL, FLOAT, HALF, DType, dtype
+from ..codelet.library import OURS, Library
+from ..dtypes import BOOL, FLOAT, HALF, UNSIGNED_INT, DType, dtype
 from ..errors import GraphConnectionError, InvalidOption, ShapeError, UnknownField, did_you_mean
 from ..graph import Graph, Tensor
-from ..program import Copy, Execute, Sequence as Program
+from ..program import Copy, Execute
+from ..program import Sequence as Program
 from . import matmul as products
 from . import reduce as reductions
 from .layout import add_placed, layouts_of
@@ -43,12 +44,11 @@ class Lowering:
         self.options = dict(options or {})
         self.matmul_options = read_matmul_options({k: v for k, v in self.options.items() if k in MATMUL_OPTIONS})
         self.plans: dict[str, Plan] = {}
-        self._counter: Tensor | None = None
 
     @property
     def library(self) -> Any:
-        """The codelets the graph knows."""
-        return self.top.library
+        """Our codelets; the user's may have the same names."""
+        return Library.builtin()
 
     def scope(self, name: str) -> AbstractContextManager:
         """Names made inside start with `name/`."""
@@ -62,7 +62,9 @@ class Lowering:
         tensor = self.graph.add_variable(element_type, tuple(shape), name=name)
         if isinstance(mapping, str):
             if mapping not in ("linear", "rows"):
-                raise InvalidOption(f"{tensor.name}: no mapping '{mapping}'.{did_you_mean(mapping, ['linear', 'rows'])}")
+                raise InvalidOption(
+                    f"{tensor.name}: no mapping '{mapping}'.{did_you_mean(mapping, ['linear', 'rows'])}"
+                )
             if tensor.size:
                 (map_linearly if mapping == "linear" else map_rows)(self.graph, tensor)
         elif mapping is not None:
@@ -73,7 +75,7 @@ class Lowering:
         """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks, memory order."""
         placed = layouts_of(self.graph).find(tensor)
         if placed is None:
-            if (self.top.tile_mapping(tensor)[2] < 0).any():
+            if tensor.contains_aliases or (self.top.tile_mapping(tensor)[2] < 0).any():
                 return self.variable(element_type or tensor.dtype, tensor.shape, name)
             return self.top.clone(tensor, name, element_type)
         copy = add_placed(self.graph, element_type or tensor.dtype, placed.layout, name)
@@ -92,6 +94,8 @@ class Lowering:
     def set_initial_value(self, tensor: Tensor, value: Any) -> None:
         """Contents of a variable when the program is loaded, given as an array of the tensor's shape."""
         value = np.broadcast_to(np.asarray(value), tensor.shape)
+        if tensor.size == 0:
+            return
         placed = layouts_of(self.graph).find(tensor)
         if placed is None or placed.view.is_contiguous:
             self.top.set_initial_value(tensor, value)
@@ -129,7 +133,7 @@ class Lowering:
         if np.size(tile) == 0:
             return
         cs = self.top.add_compute_set(name)
-        cs.add_vertices(codelet, tile=tile, **fields)
+        cs.add_vertices(OURS + codelet, tile=tile, **fields)
         self.program.add(Execute(cs))
 
     def elementwise(
@@ -142,6 +146,8 @@ class Lowering:
         """
         constants = dict(constants or {})
         out_field = self._out_field(codelet, operands)
+        if out.size == 0:
+            return out
         operands = {n: t if isinstance(t, Tensor) else self._number(t, out, n) for n, t in operands.items()}
         codelet, operands = self._second_scalar(codelet, out, operands)
         info = self.library[codelet]
@@ -171,6 +177,10 @@ class Lowering:
             if field.direction in ("out", "inout") and name not in operands:
                 return name
         raise GraphConnectionError(f"codelet {codelet} has no output besides {', '.join(operands)}")
+
+    def create_operand(self, element_type: Any, batch: int, weights: Tensor, name: str) -> Tensor:
+        """A (batch, k) matrix stored in the pieces that products with these weights read; see lower/matmul.py."""
+        return products.create_operand(self, dtype(element_type), batch, weights, name)
 
     def _knows(self, codelet: str) -> bool:
         return codelet in self.library
@@ -296,40 +306,48 @@ class Lowering:
             self, dtype(element_type), tuple(shape), batch, name, operand=operand, training=training
         )
 
-    @property
-    def step_counter(self) -> Tensor:
-        """How often the program has run: an unsigned number, raised by one at the end of every run."""
-        if self._counter is None:
-            with self._outermost():
-                self._counter = self.variable(np.uint32, (), "step_counter", mapping=int(0))
-            self.top.set_initial_value(self._counter, 0)
-        return self._counter
+    def indexed(
+        self,
+        codelet: str,
+        out: Tensor,
+        name: str,
+        *,
+        constants: Mapping[str, Any] | None = None,
+        index_field: str = "first",
+        scale: Any = 1,
+        **operands: Any,
+    ) -> Tensor:
+        """Elementwise work that depends on an element's place: the constant `index_field` of each vertex is set to
+        (its value in `constants`, or 0) + scale * the row-major place of the vertex's first element in `out`."""
+        constants = dict(constants or {})
+        out_field = self._out_field(codelet, operands)
+        if out.size == 0:
+            return out
+        operands = {n: t if isinstance(t, Tensor) else self._number(t, out, n) for n, t in operands.items()}
+        fields = self.library[codelet].fields
+        pieces = cut_elementwise(
+            self.graph,
+            out,
+            {out_field: out} | operands,
+            must_be_scalar={n for n in operands if fields[n].kind == SCALAR},
+            positions=True,
+        )
+        constants[index_field] = constants.get(index_field, 0) + scale * pieces.position
+        self.execute(codelet, name, pieces.tile, **pieces.fields, **constants)
+        return out
 
-    def finish_step(self) -> None:
-        """Raise the step counter if some op uses it."""
-        if self._counter is not None:
-            self.execute("Increment", "step_counter/increment", self.tiles[0], count=self._counter)
+    def iota(self, tensor: Tensor, start: Any, name: str, step: Any = 1) -> Tensor:
+        """Write start, start + step, ... in row-major order."""
+        return self.indexed("Iota", tensor, name, constants={"first": start, "step": step}, scale=step)
 
-    def _outermost(self) -> AbstractContextManager:
-        return _NoScope(self.top)
-
-    def random_key(self, name: str) -> int:
-        """A number for the random stream of the thing called `name` here: the seed option and the path, mixed."""
-        seed = int(self.options.get("seed", 0)) & 0xFFFFFFFF
-        return zlib.crc32(self.graph.path(name).encode(), seed)
-
-
-class _NoScope:
-    """Names made inside have no scope before them."""
-
-    def __init__(self, graph: Graph):
-        self.graph = graph
-
-    def __enter__(self) -> None:
-        self.open, self.graph._scope = self.graph._scope, []
-
-    def __exit__(self, *_: Any) -> None:
-        self.graph._scope = self.open
+    def random(
+        self, codelet: str, out: Tensor, name: str, *, step: Any = 0, constants: Mapping[str, Any], **operands: Any
+    ) -> Tensor:
+        """Run a random codelet (codelets/random.py) over `out`: `step` the count of calls (a tensor of one unsigned
+        number, or a number), `constants` its seed, path and parameters."""
+        if not isinstance(step, Tensor):
+            step = self.constant(UNSIGNED_INT, (), step, f"{name}_step")
+        return self.indexed(codelet, out, name, constants=constants, step=step, **operands)
 
 
 def scalar_form(codelet: str) -> str:

@@ -13,6 +13,7 @@ slices are whole runs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def multiply(
             return _planned(at, a, b, blocks, out_dtype, "")
         rows = part_bounds(a.shape[0], blocks.serial).tolist()
         parts = []
-        for i, (first, last) in enumerate(zip(rows[:-1], rows[1:], strict=True)):
+        for i, (first, last) in enumerate(pairwise(rows)):
             piece = part_bounds(last - first, len(blocks.m_bounds) - 1)
             one = Blocks(piece, blocks.k_bounds, blocks.n_bounds, blocks.tile[: len(piece) - 1], blocks.partials)
             parts.append(_planned(at, a[first:last], b, one, out_dtype, f"_{i}"))
@@ -161,9 +162,7 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
         return Blocks(layout.row_bounds, inner, layout.col_bounds, tile, out_dtype, passes, result)
     if plan is None:
         m, k, n = *a.shape, b.shape[1]
-        plan = plan_matmul(
-            at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library
-        )
+        plan = plan_matmul(at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library)
     at.plans[at.graph.path("plan")] = plan
     tile = at.take_tiles(plan.num_tiles).reshape(plan.parts)
     return Blocks(plan.m_bounds, plan.k_bounds, plan.n_bounds, tile, plan.partials, plan.serial)
@@ -181,7 +180,7 @@ def _passes(at: Lowering, size: int, each_bytes: int, options: Any) -> int:
 
 def _planned(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DType, suffix: str) -> Tensor:
     """The product by blocks, partial results added on the tiles that made them."""
-    pm, pk, pn = blocks.tile.shape
+    pk = blocks.tile.shape[1]
     if pk == 1:
         layout = Layout(blocks.m_bounds, blocks.n_bounds, blocks.tile[:, 0, :])
         out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
@@ -196,7 +195,7 @@ def _planned(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DTyp
     map_runs(at.graph, partials, offsets.reshape(-1), stop.reshape(-1), blocks.tile.reshape(-1))
     _product(at, a, b, blocks, partials, offsets, "product" + suffix)
     # every column piece is added up in even shares on the pk tiles that hold its partial results
-    share = -(-(-(-size // pk)) // REDUCE_GRAIN) * REDUCE_GRAIN
+    share = -(-size // (pk * REDUCE_GRAIN)) * REDUCE_GRAIN
     count = -(-size // share)
     piece = np.repeat(np.arange(size.size), count.reshape(-1))
     which = np.arange(len(piece)) - np.repeat(np.cumsum(count.reshape(-1)) - count.reshape(-1), count.reshape(-1))
@@ -220,7 +219,7 @@ def _into_place(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks) -> Tensor:
     """The product straight into the blocks of a given layout; passes over k add to what is there."""
     result = blocks.result
     cuts = part_bounds(a.shape[1], blocks.serial).tolist()
-    for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for i, (first, last) in enumerate(pairwise(cuts)):
         inner = np.array([0, last - first], np.int64)
         one = Blocks(blocks.m_bounds, inner, blocks.n_bounds, blocks.tile, blocks.partials)
         name = "product" if blocks.serial == 1 else f"product_{i}"
@@ -283,7 +282,7 @@ def operand_windows(
 def _runs_down(t: Tensor) -> bool:
     """Whether columns of t are runs of memory rather than its rows."""
     index = t.index
-    return np.count_nonzero(np.diff(index[:, 0]) == 1) > np.count_nonzero(np.diff(index[0]) == 1)
+    return bool(np.count_nonzero(np.diff(index[:, 0]) == 1) > np.count_nonzero(np.diff(index[0]) == 1))
 
 
 def _regular(t: Tensor, row_bounds: np.ndarray, col_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -302,7 +301,11 @@ def _regular(t: Tensor, row_bounds: np.ndarray, col_bounds: np.ndarray) -> tuple
     if (stride < 0).any():
         return None
     placed = layouts_of(t.graph).find(t)
-    if placed is not None and _nested(placed.layout.row_bounds, row_bounds) and _nested(placed.layout.col_bounds, col_bounds):
+    if (
+        placed is not None
+        and _nested(placed.layout.row_bounds, row_bounds)
+        and _nested(placed.layout.col_bounds, col_bounds)
+    ):
         return start, stride
     rows, cols = np.diff(row_bounds), np.diff(col_bounds)
     row_piece, col_piece = np.repeat(np.arange(len(rows)), rows), np.repeat(np.arange(len(cols)), cols)

@@ -120,11 +120,11 @@ class _Prices:
 
 
 def _price(
-    target: Target, library: Library, shape, block, parts, num_tiles: int, types: tuple[DType, DType], b_stays: bool
+    target: Target, library: Library, block, parts, num_tiles: int, types: tuple[DType, DType], b_stays: bool
 ) -> _Prices:
-    """Price products of `shape` = (m, k, n) in blocks of sizes `block`, split in `parts`: numbers or columns."""
+    """Price products in blocks of (m, k, n) sizes `block`, split in `parts`: numbers or columns."""
     in_type, partial_type = types
-    (m, _, n), (mb, kb, nb), (pm, pk, pn) = shape, block, parts
+    (mb, kb, nb), (pm, pk, pn) = block, parts
     words = target.exchange_bytes_per_cycle
     superstep = target.sync_cycles + target.exchange_start_cycles
     operand_bytes = mb * kb * in_type.size + (0 if b_stays else kb * nb * in_type.size)
@@ -136,7 +136,9 @@ def _price(
     share = -(-mb * nb // np.maximum(own, 1))
     partial_bytes = np.where(pk > 1, share * pk * partial_type.size, 0)
     reduce_types = {"partials": partial_type, "out": partial_type}
-    reduction = library["ReducePartialsAdd"].cycles(target, {"partials": (pk, share), "out": (1, share)}, {"scale": 1.0}, reduce_types)
+    reduction = library["ReducePartialsAdd"].cycles(
+        target, {"partials": (pk, share), "out": (1, share)}, {"scale": 1.0}, reduce_types
+    )
     parts_of = {
         "exchange of operands": superstep + -(-operand_bytes // words),
         "product": product + 0 * mb,
@@ -213,7 +215,7 @@ def plan_weights(
     nb, pn = _piece(n, pn, n_grain)
     types = (in_dtype, partial)
     serial, prices = _price_training(
-        target, library, (batch, k, n), (kb, nb), (pk, pn), num_tiles, types, training, read
+        target, library, batch, (kb, nb), (pk, pn), num_tiles, types, training, read
     )
     total = prices.total + gather
     # the cut of n is the next layer's cut of k: of plans about as good, the squarer one leaves it more freedom
@@ -236,19 +238,21 @@ def plan_weights(
     )
 
 
-def _price_training(target, library, shape, pieces, parts, num_tiles, types, training, read) -> tuple[np.ndarray, _Prices]:
+def _price_training(
+    target, library, batch, pieces, parts, num_tiles, types, training, read
+) -> tuple[np.ndarray, _Prices]:
     """Passes over the batch that fit in memory, and the price of the forward product or of all three."""
-    (batch, k, n), (kb, nb), (pk, pn) = shape, pieces, parts
+    (kb, nb), (pk, pn) = pieces, parts
     limit = read["available_memory_proportion"] * target.bytes_per_tile
-    full = _price(target, library, shape, (batch, kb, nb), (1, pk, pn), num_tiles, types, True)
+    full = _price(target, library, (batch, kb, nb), (1, pk, pn), num_tiles, types, True)
     serial = np.clip(np.ceil(full.temp_bytes / limit).astype(np.int64), 1, max(batch, 1))
     rows = -(-batch // serial)
-    forward = _price(target, library, (rows, k, n), (rows, kb, nb), (1, pk, pn), num_tiles, types, True)
+    forward = _price(target, library, (rows, kb, nb), (1, pk, pn), num_tiles, types, True)
     costs = {name: v * serial for name, v in forward.parts.items()}
     temp = forward.temp_bytes
     if training:
-        of_input = _price(target, library, (rows, n, k), (rows, nb, kb), (1, pn, pk), num_tiles, types, True)
-        of_weights = _price(target, library, (k, rows, n), (kb, rows, nb), (pk, 1, pn), num_tiles, types, False)
+        of_input = _price(target, library, (rows, nb, kb), (1, pn, pk), num_tiles, types, True)
+        of_weights = _price(target, library, (kb, rows, nb), (pk, 1, pn), num_tiles, types, False)
         costs |= {f"input gradient: {name}": v * serial for name, v in of_input.parts.items()}
         costs |= {f"weight gradient: {name}": v * serial for name, v in of_weights.parts.items()}
         temp = np.maximum(temp, np.maximum(of_input.temp_bytes, of_weights.temp_bytes))
@@ -283,7 +287,7 @@ def plan_matmul(
     (mb, pm), (kb, pk), (nb, pn) = _piece(m, pm, 1), _piece(k, pk, k_grain), _piece(n, pn, n_grain)
     limit = read["available_memory_proportion"] * target.bytes_per_tile
     types = (in_dtype, partial)
-    full = _price(target, library, (m, k, n), (mb, kb, nb), (pm, pk, pn), num_tiles, types, False)
+    full = _price(target, library, (mb, kb, nb), (pm, pk, pn), num_tiles, types, False)
     fixed = kb * nb * in_dtype.size
     serial = np.ceil((full.temp_bytes - fixed) / np.maximum(limit - fixed, 1)).astype(np.int64)
     fits = fixed < limit
@@ -294,7 +298,7 @@ def plan_matmul(
         )
     serial = np.clip(serial, 1, np.maximum(mb, 1))
     rows = -(-mb // serial)
-    prices = _price(target, library, (rows * pm, k, n), (rows, kb, nb), (pm, pk, pn), num_tiles, types, False)
+    prices = _price(target, library, (rows, kb, nb), (pm, pk, pn), num_tiles, types, False)
     total = np.where(fits, prices.total * serial, np.iinfo(np.int64).max)
     best = int(np.lexsort((prices.temp_bytes, total))[0])
     return Plan(

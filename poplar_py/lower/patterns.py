@@ -72,7 +72,7 @@ def cut_elementwise(
     """Cut an operation on `operands` (by field; broadcast to `out`) by the tiles of `out`.
 
     Fields in `can_be_scalar` may be given one element a piece, those in `must_be_scalar` always are.
-    Raises ShapeError where an operand does not broadcast and InvalidTileMapping where `out` lacks tiles.
+    `out` has at least one element. Raises ShapeError where an operand does not broadcast and InvalidTileMapping where `out` lacks tiles.
     """
     top = top_of(graph)
     workers = workers or graph.target.num_workers
@@ -83,9 +83,6 @@ def cut_elementwise(
             fits = False
         if not fits:
             raise ShapeError(f"operand '{name}' {t.name} {list(t.shape)} does not broadcast to {list(out.shape)}")
-    if out.size == 0:
-        empty = np.zeros(0, np.int64)
-        return Pieces(empty, {n: t.flatten().windows(empty, empty) for n, t in operands.items()}, position=empty)
     grain = max(graph.target.vector_width(t.dtype.size) for t in (out, *operands.values()))
     scalar = {n for n, t in operands.items() if t.size == 1 and (out.size > 1 or n in must_be_scalar)}
     scalar &= set(can_be_scalar) | set(must_be_scalar)

@@ -130,7 +130,11 @@ def _emit_along(at, matrix, pieces, out, codelet, constants, name, last) -> None
     o, r = (i.reshape(-1) for i in np.indices((outputs, len(pieces) - 1)))
     start = o * depth + pieces[r]
     length = np.diff(pieces)[r]
-    first = matrix.flatten()[start] if matrix.is_affine else Tensor(matrix.graph, matrix.dtype, matrix.index.reshape(-1)[start])
+    first = (
+        matrix.flatten()[start]
+        if matrix.is_affine
+        else Tensor(matrix.graph, matrix.dtype, matrix.index.reshape(-1)[start])
+    )
     tile = at.tiles_of_elements(out.flatten() if last else first)
     if not last:
         tile = _evened(at, tile)

@@ -192,9 +192,9 @@ class _Flow:
         return self.before_call[tree[1]]
 
     def _loop(self, body: Tree, live: int, never: bool) -> int:
-        if never:
-            return live
         before = self.back(body, live)
+        if never:  # its supersteps have lifetimes all the same
+            return live
         while True:
             again = self.back(body, live | before)
             if again | before == before:

@@ -104,22 +104,18 @@ class OpGraph:
         finally:
             self._phase = before
 
-    def path(self, name: str) -> str:
-        """The full path of a name made here, with a number where it is taken."""
-        path = "/".join([*self._scope, name])
-        count = self._names.get(path)
-        if count is None:
-            self._names[path] = 1
-            return path
-        self._names[path] = count + 1
-        return self.path_in_use(path, count)
+    def path_here(self, name: str) -> str:
+        """The full path of `name` in the open scope."""
+        return "/".join([*self._scope, name])
 
-    def path_in_use(self, path: str, count: int) -> str:
-        """`path` with the first free number."""
-        while f"{path}_{count}" in self._names:
-            count += 1
-        self._names[f"{path}_{count}"] = 1
-        return f"{path}_{count}"
+    def path(self, name: str) -> str:
+        """The full path of something new called `name`; a number is added where the path is taken."""
+        path = first = self.path_here(name)
+        while path in self._names:
+            self._names[first] += 1
+            path = f"{first}_{self._names[first]}"
+        self._names[path] = 0
+        return path
 
     def add(self, kind: str | type[Op], *operands: Any, name: str = "", **fields: Any) -> Any:
         """Add an op and return its output (a tuple of several, None of none), named `name` or by its kind.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from poplar_py.errors import ModelError, ShapeError
+from poplar_py.opgraph.gradients import gradient_name
 from poplar_py.opgraph.op import (
     Op,
     TensorType,
@@ -109,7 +110,7 @@ class ReduceMean(_Reduce):
         return x.sum(axis=self.gone, keepdims=self.keepdims) * x.dtype.type(self.scale)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return self.spread(g, g.add("mul", dy, g.constant(self.scale, dy.dtype), name=f"{self.leaf}-gradient"))
+        return self.spread(g, g.add("mul", dy, g.constant(self.scale, dy.dtype), name=gradient_name(self.x)))
 
 
 class ReduceProd(_Reduce):
@@ -130,7 +131,7 @@ class ReduceProd(_Reduce):
         """dy * out / x, so x without zeros."""
         if self.x.dtype.is_integral:
             raise ModelError(f"{self}: {describe(self.x)} has no gradient")
-        return g.add("div", self.spread(g, g.add("mul", dy, self.outputs[0])), self.x, name=f"{self.leaf}-gradient")
+        return g.add("div", self.spread(g, g.add("mul", dy, self.outputs[0])), self.x, name=gradient_name(self.x))
 
 
 class _Extreme(_Reduce):
@@ -151,7 +152,7 @@ class _Extreme(_Reduce):
         kept = tuple(1 if i in self.gone else n for i, n in enumerate(self.x.shape))
         count = g.add("reduce_sum", hit, axes=self.gone, keepdims=True)
         share = g.add("div", g.add("reshape", dy, shape=kept), count)
-        return g.add("mul", hit, share, name=f"{self.leaf}-gradient")
+        return g.add("mul", hit, share, name=gradient_name(self.x))
 
 
 class ReduceMax(_Extreme):

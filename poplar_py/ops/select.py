@@ -8,6 +8,7 @@ import numpy as np
 
 from poplar_py.dtypes import BOOL
 from poplar_py.errors import ModelError, ShapeError, TypeMismatch
+from poplar_py.opgraph.gradients import gradient_name
 from poplar_py.opgraph.op import (
     Op,
     TensorType,
@@ -94,7 +95,7 @@ class Clamp(Op):
 
     def gradient(self, g: Any, dy: Value) -> Any:
         inside = g.add("equal", self.x, self.outputs[0])
-        return g.add("select", dy, g.constant(0.0, dy.dtype), inside, name=f"{self.leaf}-gradient")
+        return g.add("select", dy, g.constant(0.0, dy.dtype), inside, name=gradient_name(self.x))
 
     def lower(self, at: Any, x: Any) -> Any:
         limits = {"low": self.low, "high": self.high}

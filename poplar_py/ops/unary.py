@@ -8,6 +8,7 @@ import numpy as np
 
 from poplar_py.dtypes import BOOL
 from poplar_py.errors import TypeMismatch
+from poplar_py.opgraph.gradients import gradient_name
 from poplar_py.opgraph.op import (
     Op,
     TensorType,
@@ -68,7 +69,7 @@ class Relu(_Unary):
         return np.maximum(x, 0)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("relu_grad", self.outputs[0], dy, name=f"{self.leaf}-gradient")
+        return g.add("relu_grad", self.outputs[0], dy, name=gradient_name(self.x))
 
 
 class ReluGrad(_FromResult):
@@ -89,7 +90,7 @@ class Sigmoid(_Unary):
         return 1 / (1 + np.exp(-x))
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("sigmoid_grad", self.outputs[0], dy, name=f"{self.leaf}-gradient")
+        return g.add("sigmoid_grad", self.outputs[0], dy, name=gradient_name(self.x))
 
 
 class SigmoidGrad(_FromResult):
@@ -108,7 +109,7 @@ class Tanh(_Unary):
         return np.tanh(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("tanh_grad", self.outputs[0], dy, name=f"{self.leaf}-gradient")
+        return g.add("tanh_grad", self.outputs[0], dy, name=gradient_name(self.x))
 
 
 class TanhGrad(_FromResult):
@@ -127,7 +128,7 @@ class Exp(_Unary):
         return np.exp(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("mul", dy, self.outputs[0], name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, self.outputs[0], name=gradient_name(self.x))
 
 
 class Log(_Unary):
@@ -139,7 +140,7 @@ class Log(_Unary):
         return np.log(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("div", dy, self.x, name=f"{self.leaf}-gradient")
+        return g.add("div", dy, self.x, name=gradient_name(self.x))
 
 
 class Sqrt(_Unary):
@@ -152,7 +153,7 @@ class Sqrt(_Unary):
 
     def gradient(self, g: Any, dy: Value) -> Any:
         half = g.add("mul", dy, g.constant(0.5, dy.dtype), name=f"{self.leaf}-gradient-half")
-        return g.add("div", half, self.outputs[0], name=f"{self.leaf}-gradient")
+        return g.add("div", half, self.outputs[0], name=gradient_name(self.x))
 
 
 class Rsqrt(_Unary):
@@ -165,7 +166,7 @@ class Rsqrt(_Unary):
 
     def gradient(self, g: Any, dy: Value) -> Any:
         slope = g.add("mul", g.add("div", self.outputs[0], self.x), g.constant(-0.5, dy.dtype))
-        return g.add("mul", dy, slope, name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, slope, name=gradient_name(self.x))
 
 
 class Square(_Unary):
@@ -179,7 +180,7 @@ class Square(_Unary):
 
     def gradient(self, g: Any, dy: Value) -> Any:
         twice = g.add("mul", self.x, g.constant(2.0, dy.dtype), name=f"{self.leaf}-gradient-slope")
-        return g.add("mul", dy, twice, name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, twice, name=gradient_name(self.x))
 
 
 class Neg(_Unary):
@@ -192,7 +193,7 @@ class Neg(_Unary):
         return -x
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("neg", dy, name=f"{self.leaf}-gradient")
+        return g.add("neg", dy, name=gradient_name(self.x))
 
 
 class Abs(_Unary):
@@ -205,7 +206,7 @@ class Abs(_Unary):
         return np.abs(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("mul", dy, g.add("sign", self.x), name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, g.add("sign", self.x), name=gradient_name(self.x))
 
 
 class Sign(_Unary):
@@ -231,7 +232,7 @@ class Inverse(_Unary):
 
     def gradient(self, g: Any, dy: Value) -> Any:
         slope = g.add("neg", g.add("square", self.outputs[0]))
-        return g.add("mul", dy, slope, name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, slope, name=gradient_name(self.x))
 
 
 class Sin(_Unary):
@@ -243,7 +244,7 @@ class Sin(_Unary):
         return np.sin(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("mul", dy, g.add("cos", self.x), name=f"{self.leaf}-gradient")
+        return g.add("mul", dy, g.add("cos", self.x), name=gradient_name(self.x))
 
 
 class Cos(_Unary):
@@ -255,7 +256,7 @@ class Cos(_Unary):
         return np.cos(x)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return g.add("neg", g.add("mul", dy, g.add("sin", self.x)), name=f"{self.leaf}-gradient")
+        return g.add("neg", g.add("mul", dy, g.add("sin", self.x)), name=gradient_name(self.x))
 
 
 class Floor(_Unary):

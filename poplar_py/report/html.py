@@ -83,7 +83,7 @@ def _time(report: Any) -> str:
     scopes = report.cycles_by_scope()
     if len(scopes) > 1:
         body.append("<h2>By part of the model</h2>" + _scope_table(report, scopes))
-    body.append('<h2>By superstep</h2>' + _step_table(report, 25) + "</section>")
+    body.append("<h2>By superstep</h2>" + _step_table(report, 25) + "</section>")
     return "".join(body)
 
 
@@ -113,7 +113,9 @@ def _scope_table(report: Any, scopes: dict[str, Any], top: int = 15) -> str:
             f'<tr><td><code>{escape(name)}</code></td><td class="w">{bar}</td>'
             f'<td class="n">{total:,}</td><td class="n">{words.share(total, report.cycles)}</td></tr>'
         )
-    head = '<tr><th>part</th><th>compute, exchange, sync, host</th><th class="n">cycles</th><th class="n">share</th></tr>'
+    head = (
+        '<tr><th>part</th><th>compute, exchange, sync, host</th><th class="n">cycles</th><th class="n">share</th></tr>'
+    )
     return f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>'
 
 
@@ -133,7 +135,11 @@ def _step_table(report: Any, top: int) -> str:
         '<tr><th>superstep</th><th>compute, exchange, sync, host</th><th class="n">times</th><th class="n">cycles each</th>'
         '<th class="n">share</th><th class="n">active tiles</th><th class="n">balance</th><th class="n">exchanged</th></tr>'
     )
-    return f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>' if rows else '<p class="note">Nothing ran.</p>'
+    return (
+        f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>'
+        if rows
+        else '<p class="note">Nothing ran.</p>'
+    )
 
 
 def _memory(report: Any) -> str:

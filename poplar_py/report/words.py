@@ -69,7 +69,9 @@ def sentence(report: Any) -> str:
         return "Nothing has run yet, so there is memory to read here but no time."
     largest = max(phases, key=lambda name: phases[name])
     if 2 * phases[largest] < total:
-        parts = [f"{name} {share(phases[name], total)}" for name in sorted(phases, key=lambda n: -phases[n]) if phases[name]]
+        parts = [
+            f"{name} {share(phases[name], total)}" for name in sorted(phases, key=lambda n: -phases[n]) if phases[name]
+        ]
         return f"No part takes half of the time: {', '.join(parts)}."
     text = f"{share(phases[largest], total)} of the time is {largest}: {_ADVICE[largest]}"
     if largest == "compute" and report.tile_balance < 0.5:

@@ -111,7 +111,9 @@ def test_program_number(cli: Any, executable_file: Path) -> None:
     ],
     ids=["size", "dtype", "shape", "strings"],
 )
-def test_an_input_that_does_not_fit(cli: Any, tmp_path: Path, executable_file: Path, array: Any, says: list[str]) -> None:
+def test_an_input_that_does_not_fit(
+    cli: Any, tmp_path: Path, executable_file: Path, array: Any, says: list[str]
+) -> None:
     np.save(tmp_path / "a.npy", array)
     np.save(tmp_path / "b.npy", np.zeros(8, np.float32))
     check(cli("run", executable_file, "--input", "a=a.npy", "--input", "b=b.npy"), *says)
@@ -124,7 +126,9 @@ def test_inputs_by_wrong_name_or_file(cli: Any, tmp_path: Path, executable_file:
     check(cli("run", executable_file, "--input", "a"), "NAME=FILE.npy")
     (tmp_path / "text.npy").write_text("hello")
     check(cli("run", executable_file, "--input", "a=text.npy"), "text.npy")
-    (tmp_path / "object.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }" + b" " * 60 + b"\n")
+    (tmp_path / "object.npy").write_bytes(
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }" + b" " * 60 + b"\n"
+    )
     check(cli("run", executable_file, "--input", "a=object.npy"), "object.npy")
 
 

@@ -36,7 +36,9 @@ def memory(tile_bytes: list[int], capacity: int) -> Any:
 
 @pytest.fixture
 def executable() -> Any:
-    block = SimpleNamespace(codelet="Dot", n=4, fields={"a": SimpleNamespace(num_edges=4), "out": SimpleNamespace(num_edges=4)})
+    block = SimpleNamespace(
+        codelet="Dot", n=4, fields={"a": SimpleNamespace(num_edges=4), "out": SimpleNamespace(num_edges=4)}
+    )
     graph = SimpleNamespace(variables=[0, 0, 0], compute_sets=[SimpleNamespace(name="fc1/dots", blocks=[block])])
     return SimpleNamespace(
         name="three", target=Target.tiny(), graph=graph, num_vertices=4, num_edges=8, info={},

@@ -140,12 +140,16 @@ def test_folding_keeps_the_fullest_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (624 * 1024, "624.0 KiB"), (3 << 30, "3.0 GiB")]
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (624 * 1024, "624.0 KiB"), (3 << 30, "3.0 GiB")],
 )
 def test_sizes_in_words(count: int, text: str) -> None:
     assert words.size(count) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (5e-9, "5 ns"), (4.13e-5, "41.3 us"), (2.7e-3, "2.7 ms"), (61.04, "61 s"), (3e-7, "300 ns")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (5e-9, "5 ns"), (4.13e-5, "41.3 us"), (2.7e-3, "2.7 ms"), (61.04, "61 s"), (3e-7, "300 ns")],
+)
 def test_durations_in_words(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text

@@ -1,0 +1,187 @@
+"""Op graph in, graph and programs out: the walk over the ops, and what surrounds them.
+
+Every op is lowered in order, inside its scope. An operand without a place (a parameter or an input) gets one when the
+first op reads it: where that op wishes it (`create_operand`), like another parameter where it says so, else spread
+linearly. Parameters keep their contents between runs and are read and written by their path.
+
+The programs: `step` takes a batch from the streams named as the inputs, runs the ops and gives the outputs to the
+streams named as they are, `steps` times; `forward` runs the ops of the forward phase once, with the same streams. The
+ops are in the graph once. Without `streams`, inputs and outputs are host handles only (they exist always).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InternalError
+from ..graph import Graph, Tensor
+from ..opgraph.graph import OpGraph, Parameter
+from ..opgraph.op import Op, Value
+from ..options import read_options
+from ..program import Copy, Program, Repeat, Sequence
+from ..target import Target
+from .layout import layouts_of
+from .lowering import Lowering
+from .partition import MATMUL_OPTIONS, Plan
+
+OPTIONS: dict[str, Any] = {"steps": 1, "streams": True, **MATMUL_OPTIONS}
+
+
+@dataclass
+class Lowered:
+    """What `lower` returns. `programs` by name in the order they are compiled in; tensors by name; `plans` of the
+    matrix products by path."""
+
+    graph: Graph
+    programs: dict[str, Program]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    parameters: dict[str, Tensor]
+    plans: dict[str, Plan] = field(default_factory=dict)
+
+    @property
+    def program(self) -> Program:
+        """The first program."""
+        return next(iter(self.programs.values()))
+
+    def text(self) -> str:
+        """The tensors, plans and compute sets, a line each."""
+        lines = [f"lowered {self.graph.name} for {self.graph.target.name}"]
+        for kind in ("inputs", "parameters", "outputs"):
+            lines += [f"  {kind[:-1]:<10}{name} {t.dtype} {list(t.shape)}" for name, t in getattr(self, kind).items()]
+        lines += [f"  {line}" for plan in self.plans.values() for line in plan.report().splitlines()]
+        lines += [f"  compute set {cs.name}: {cs.num_vertices} vertices" for cs in self.graph.compute_sets]
+        return "\n".join(lines)
+
+
+def lower(g: OpGraph, target: Target, options: Mapping[str, Any] | None = None) -> Lowered:
+    """Put an op graph on the tiles of a target.
+
+    options: `steps` (runs of the step program's body), `streams`, and those of matrix products. Raises InvalidOption
+    and what the ops raise.
+    """
+    read = read_options(options, OPTIONS, "lower")
+    return _Walk(g, Graph(target, name=g.name), read).run()
+
+
+class _Walk:
+    def __init__(self, g: OpGraph, graph: Graph, options: dict[str, Any]):
+        self.g = g
+        self.graph = graph
+        self.options = options
+        matmul = {name: options[name] for name in MATMUL_OPTIONS}
+        self.forward, self.rest = Sequence(name="forward"), Sequence(name="backward")
+        training = any(op.phase != "forward" for op in g.ops)
+        self.at = Lowering(graph, self.forward, matmul | {"training": training})
+        self.parameters: dict[Value, Parameter] = {p.value: p for p in g.parameters}
+        self.place: dict[Value, Tensor] = {}
+        self.last_use = {v: i for i, op in enumerate(g.ops) for v in op.inputs}
+        self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
+
+    def run(self) -> Lowered:
+        for number, op in enumerate(self.g.ops):
+            if op.phase != "forward":
+                self.at.program = self.rest
+            elif self.at.program is self.rest:
+                raise InternalError(f"{op} is of the forward phase and stands behind others")
+            self._lower(number, op)
+        for value in [*self.g.inputs, *self.parameters]:
+            if value not in self.place:
+                self._make(value, None)
+        inputs = {v.name: self.place[v] for v in self.g.inputs}
+        outputs = {name: self.place[v] for name, v in self.g.outputs.items()}
+        parameters = {p.name: self.place[p.value] for p in self.g.parameters}
+        for name, tensor in (inputs | parameters).items():
+            self.graph.create_host_write(name, tensor)
+        for name, tensor in (parameters | outputs).items():
+            self.graph.create_host_read(name, tensor)
+        programs = self._programs(inputs, outputs)
+        return Lowered(self.graph, programs, inputs, outputs, parameters, self.at.plans)
+
+    # ops -------------------------------------------------------------------------------------------------------
+
+    def _lower(self, number: int, op: Op) -> None:
+        for value in (*(v for v in op.inputs if v in self.parameters), *op.inputs):
+            if value not in self.place:
+                self._make(value, op)
+        if op.updates:
+            self._keep_old(number, op)
+        scope = [part for part in op.scope.split("/") if part]
+        outside, self.graph._scope = self.graph._scope, scope
+        try:
+            tensors = op.regroup([self.place[v] for v in op.inputs])
+            results = op.lower(self.at, *tensors)
+        finally:
+            self.graph._scope = outside
+        results = () if results is None or op.updates else results if isinstance(results, tuple) else (results,)
+        if len(results) != len(op.outputs):
+            raise InternalError(f"{op}: lower gives {len(results)} tensors for {len(op.outputs)} outputs")
+        for value, tensor in zip(op.outputs, results, strict=True):
+            if tensor.shape != value.shape or tensor.dtype != value.dtype:
+                raise InternalError(f"{op}: lower gives {tensor.dtype} {list(tensor.shape)} for {value.type}")
+            self.place[value] = tensor
+
+    def _make(self, value: Value, op: Op | None) -> None:
+        """Give an input or parameter a place."""
+        parameter = self.parameters.get(value)
+        if parameter is not None and parameter.like is not None and parameter.like.shape == value.shape:
+            if parameter.like not in self.place:
+                self._make(parameter.like, op)
+            tensor = self.at.variable_like(self.place[parameter.like], value.name, value.dtype)
+        else:
+            tensor = self._wished(value, op) if op is not None else None
+            if tensor is None:
+                tensor = self.at.variable(value.dtype, value.shape, value.name)
+        self.place[value] = tensor
+        if parameter is not None:
+            self.at.set_initial_value(tensor, parameter.initial_value())
+
+    def _wished(self, value: Value, op: Op) -> Tensor | None:
+        """A variable laid out as the op that reads `value` first wants it."""
+        operands = {f: getattr(op, f) for f in op.operand_fields}
+        mine = [f for f, operand in operands.items() if operand is value]
+        if not mine:
+            return None
+        known = {f: self.place[v] for f, v in operands.items() if isinstance(v, Value) and v in self.place}
+        tensor = op.create_operand(self.at, mine[0], value.name, **known)
+        if tensor is not None or value.ndim != 2 or value in self.parameters:
+            return tensor
+        for other in known.values():  # an input beside weights that stay: in the pieces their blocks read
+            placed = layouts_of(self.graph).find(other)
+            if placed is not None and placed.stationary and other.shape[0] == value.shape[1]:
+                return self.at.create_operand(value.dtype, value.shape[0], other, value.name)
+        return None
+
+    def _keep_old(self, number: int, op: Op) -> None:
+        """Copy values that are views of a parameter about to change and that are read afterwards."""
+        changed = {v.index for value in op.updated for v in self.place[value].variables()}
+        for value, tensor in list(self.place.items()):
+            if value in self.parameters or self.last_use.get(value, -1) <= number:
+                continue
+            if changed.intersection(v.index for v in tensor.variables()):
+                self.place[value] = self.at.duplicate(tensor, f"{value.name}/before-update")
+
+    # programs --------------------------------------------------------------------------------------------------
+
+    def _programs(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> dict[str, Program]:
+        read, written = Sequence(name="inputs"), Sequence(name="outputs")
+        forward_outputs = Sequence(name="outputs")
+        if self.options["streams"]:
+            early = {v for op in self.g.ops if op.phase == "forward" for v in op.outputs}
+            for name, tensor in inputs.items():
+                stream = self.graph.add_host_to_device_fifo(name, tensor.dtype, tensor.size)
+                read.add(Copy(stream, tensor))
+            for name, tensor in outputs.items():
+                stream = self.graph.add_device_to_host_fifo(name, tensor.dtype, tensor.size)
+                copy = Copy(tensor, stream)
+                written.add(copy)
+                if self.g.outputs[name] in early:
+                    forward_outputs.add(copy)
+        step = Sequence([read, self.forward, self.rest, written], name="step")
+        steps = int(self.options["steps"])
+        programs: dict[str, Program] = {"step": Repeat(steps, step, name="steps") if steps != 1 else step}
+        if len(self.rest):
+            programs["forward"] = Sequence([read, self.forward, forward_outputs], name="forward")
+        return programs
