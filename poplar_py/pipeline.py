@@ -81,7 +81,7 @@ def compile(
     `compile_graph` and of lowering (`steps` batches a run, `available_memory_proportion`, `partials_type`).
     Raises ParseError, ModelError, FileLoadError, InvalidOption and the errors of `compile_graph`.
     """
-    from .frontends import read_model
+    from .frontends.models import read_model
     from .lower.walk import OPTIONS as LOWER_OPTIONS
     from .lower.walk import lower
 

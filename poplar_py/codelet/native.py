@@ -266,6 +266,19 @@ def _register_as_it_stands(function: Any) -> None:
     overload(function, jit_options=_OPTIONS, strict=False)(lambda *_: function)
 
 
+@intrinsic
+def _float_remainder(typingctx: Any, x: Any, y: Any) -> Any:
+    def build(context, builder, signature, arguments):
+        return builder.frem(*arguments)
+
+    return types.float64(types.float64, types.float64), build
+
+
+@overload(vocabulary.fmod, jit_options=_OPTIONS)
+def _(x, y):
+    return lambda x, y: _float_remainder(np.float64(x), np.float64(y))
+
+
 def _register_library(function: Any) -> None:
     c_function = getattr(math, function.__name__)
     if getattr(function, "arity", 1) == 2:
@@ -297,7 +310,8 @@ def _register_rounding(function: Any, name: str) -> None:
 for _function in (*vocabulary.SERIES, *vocabulary.WHOLE, *vocabulary.RANDOM):
     _register_as_it_stands(_function)
 for _function in vocabulary.LIBRARY:
-    _register_library(_function)
+    if _function is not vocabulary.fmod:  # numba has no math.fmod
+        _register_library(_function)
 for _function in vocabulary.ROUNDINGS:
     _register_rounding(_function, _function.__name__)
 

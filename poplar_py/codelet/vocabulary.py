@@ -53,8 +53,8 @@ def exponent(x: float) -> float:
 def exp(x: Any) -> float:
     """e ** x: x = k ln 2 + r, series in r of relative error below 1e-11."""
     x = double(x)
-    y = x if x > -110.0 else -110.0  # beyond these float32 is 0 or infinite
-    y = y if y < 90.0 else 90.0
+    y = x if x > -700.0 else -700.0  # beyond these even float64 nears its limits
+    y = y if y < 700.0 else 700.0
     k = (y * LOG2E + _ROUND) - _ROUND
     r = y - k * LN2
     p = 2.48015873015873e-05 + r * 2.7557319223985893e-06
@@ -71,8 +71,8 @@ def exp(x: Any) -> float:
 def exp2(x: Any) -> float:
     """2 ** x."""
     x = double(x)
-    y = x if x > -160.0 else -160.0
-    y = y if y < 130.0 else 130.0
+    y = x if x > -1000.0 else -1000.0
+    y = y if y < 1000.0 else 1000.0
     k = (y + _ROUND) - _ROUND
     return exp((y - k) * LN2) * power_of_two(k) if x == x else x
 
@@ -139,7 +139,7 @@ def rsqrt(x: Any) -> float:
     """1 / sqrt(x)."""
     x = double(x)
     if x == 0.0:
-        return math.inf
+        return math.copysign(math.inf, x)
     return 1.0 / math.sqrt(x) if x > 0.0 else math.nan
 
 

@@ -97,6 +97,11 @@ class Layouts:
         if not any(p is weights for p in seen):
             seen.append(weights)
 
+    def operand_of(self, weights: Placed) -> Placed | None:
+        """The first laid out matrix that `weights` were multiplied with."""
+        found = (self.find(operand) for operand, seen in self._used.values() if any(p is weights for p in seen))
+        return next((p for p in found if p is not None), None)
+
     def weights_used_with(self, operand: Tensor, shape: tuple[int, int]) -> Placed | None:
         """The first weights of `shape` that `operand` was multiplied with."""
         _, seen = self._used.get(view_key(operand), (operand, []))

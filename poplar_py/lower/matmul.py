@@ -34,7 +34,7 @@ REDUCE_GRAIN = 4  # elements; 16 bytes of float, what a reduction's accumulators
 @dataclass
 class Blocks:
     """The vertices of a product: piece limits, the tile of block (m, k, n), passes over the rows (over k where the
-    result's place is given), and that place."""
+    result's place is given), and that place or the pieces it is stored in."""
 
     m_bounds: np.ndarray
     k_bounds: np.ndarray
@@ -43,6 +43,7 @@ class Blocks:
     partials: DType
     serial: int = 1
     result: Placed | None = None
+    store_cols: np.ndarray | None = None  # column limits of the pieces the result is stored in, if not n_bounds
 
 
 def multiply(
@@ -84,6 +85,7 @@ def multiply(
         for i, (first, last) in enumerate(pairwise(rows)):
             piece = part_bounds(last - first, len(blocks.m_bounds) - 1)
             one = Blocks(piece, blocks.k_bounds, blocks.n_bounds, blocks.tile[: len(piece) - 1], blocks.partials)
+            one.store_cols = blocks.store_cols
             parts.append(_planned(at, a[first:last], b, one, out_dtype, f"_{i}"))
         return concat(parts, 0)
 
@@ -150,6 +152,9 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
         partials = partials_dtype(a.dtype, options)
         blocks = Blocks(rows, inner, cols, tile[None], partials)
         blocks.serial = _passes(at, a.shape[0], _widest(inner) * a.dtype.size + _widest(cols) * partials.size, options)
+        forward = layouts.operand_of(found) if weights is None else None
+        if forward is not None and len(inner) == 2 and _nested(forward.layout.col_bounds, cols):
+            blocks.store_cols = forward.layout.col_bounds  # the gradient of an activation lies as the activation does
         return blocks
     wanted = layouts.weights_used_with(a.transpose(), (a.shape[0], b.shape[1])) if plan is None else None
     if wanted is not None and out_dtype == wanted.flat.dtype:
@@ -182,10 +187,7 @@ def _planned(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DTyp
     """The product by blocks, partial results added on the tiles that made them."""
     pk = blocks.tile.shape[1]
     if pk == 1:
-        layout = Layout(blocks.m_bounds, blocks.n_bounds, blocks.tile[:, 0, :])
-        out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
-        _product(at, a, b, blocks, out.flat, layout.offsets[:, None, :], "product" + suffix)
-        return out.view
+        return _unsplit(at, a, b, blocks, out_dtype, suffix)
     layout = Layout(blocks.m_bounds, blocks.n_bounds)
     out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
     size = layout.heights[:, None] * layout.widths[None, :]
@@ -215,6 +217,29 @@ def _planned(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DTyp
     return out.view
 
 
+def _unsplit(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DType, suffix: str) -> Tensor:
+    """The product by blocks that need no adding up: each is written where it stays, on the tile that made it."""
+    tile = blocks.tile[:, 0, :]
+    if blocks.store_cols is None:
+        layout = Layout(blocks.m_bounds, blocks.n_bounds, tile)
+        out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
+        _product(at, a, b, blocks, out.flat, layout.offsets[:, None, :], "product" + suffix)
+        return out.view
+    layout = Layout(blocks.m_bounds, blocks.store_cols)
+    out = add_placed(at.graph, out_dtype, layout, "out" + suffix)
+    piece = np.searchsorted(blocks.store_cols, blocks.n_bounds[:-1], side="right") - 1
+    offsets = layout.offsets[:, piece] + (blocks.n_bounds[:-1] - blocks.store_cols[piece])
+    stride = np.broadcast_to(layout.widths[piece], tile.shape)
+    height = np.broadcast_to(layout.heights[:, None], tile.shape).reshape(-1)
+    block = np.repeat(np.arange(tile.size), height)
+    row = np.arange(len(block)) - np.repeat(np.cumsum(height) - height, height)
+    start = offsets.reshape(-1)[block] + row * stride.reshape(-1)[block]
+    width = np.broadcast_to(np.diff(blocks.n_bounds), tile.shape).reshape(-1)[block]
+    map_runs(at.graph, out.flat, start, start + width, tile.reshape(-1)[block])
+    _product(at, a, b, blocks, out.flat, offsets[:, None, :], "product" + suffix, stride=stride)
+    return out.view
+
+
 def _into_place(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks) -> Tensor:
     """The product straight into the blocks of a given layout; passes over k add to what is there."""
     result = blocks.result
@@ -237,8 +262,10 @@ def _product(
     offsets: np.ndarray,
     name: str,
     accumulate: bool = False,
+    stride: np.ndarray | None = None,
 ) -> None:
-    """One compute set of block products; block (m, k, n) is written row-major at offsets[m, k, n] of `flat`."""
+    """One compute set of block products; block (m, k, n) is written at offsets[m, k, n] of `flat`, its rows one after
+    another or stride[m, n] apart."""
     im, ik, jn = (i.reshape(-1) for i in np.indices(blocks.tile.shape))
     left, left_turned = operand_windows(a, blocks.m_bounds, blocks.k_bounds, im, ik)
     right, right_turned = operand_windows(b, blocks.k_bounds, blocks.n_bounds, ik, jn)
@@ -250,7 +277,12 @@ def _product(
         blocks.tile.reshape(-1),
         a=left,
         b=right,
-        out=flat.windows(np.broadcast_to(offsets, blocks.tile.shape).reshape(-1), cols, rows, cols),
+        out=flat.windows(
+            np.broadcast_to(offsets, blocks.tile.shape).reshape(-1),
+            cols,
+            rows,
+            cols if stride is None else np.broadcast_to(stride[:, None, :], blocks.tile.shape).reshape(-1),
+        ),
     )
 
 

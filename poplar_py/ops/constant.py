@@ -28,7 +28,7 @@ class Constant(Op):
         return at.constant(self.outputs[0].dtype, self.value.shape, self.value, self.leaf)
 
     samples = (
-        sample(value=np.float32(2.5).reshape(())),
+        sample(value=np.array(2.5, np.float32)),
         sample(value=np.arange(6, dtype=np.int32).reshape(2, 3)),
         sample(value=np.array([0.1, 65504.0], np.float16)),
         sample(value=np.zeros((0, 3), np.float32)),

@@ -79,7 +79,7 @@ class Clamp(Op):
     y = like("x")
 
     samples = (
-        sample(floats(4, 33, distinct=True), low=-0.5, high=1.25),
+        sample(floats(4, 33, distinct=True), low=-0.5, high=1.2),
         sample(halfs(9), low=0.0, high=6.0),
         sample(floats(0), low=0.0, high=6.0),
     )
