@@ -274,7 +274,7 @@ class Graph:
             tile = np.repeat(tile, length)
             start, length = elements, np.ones(elements.size, np.int64)
             owner = self.variable_index(start)
-        for i in np.unique(owner):
+        for i in np.flatnonzero(np.bincount(owner)):
             mine = owner == i
             variable = self.variables[i]
             if mine.sum() == 1:

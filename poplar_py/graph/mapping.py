@@ -47,7 +47,7 @@ def element_tiles(graph: Graph, elements: np.ndarray) -> np.ndarray:
     """Tile of each element number, -1 where unmapped."""
     owner = graph.variable_index(elements)
     tile = np.empty(elements.size, np.int32)
-    for i in np.unique(owner):
+    for i in np.flatnonzero(np.bincount(owner)):
         mine = owner == i
         start, run_tile = graph.variables[i].runs()
         tile[mine] = run_tile[np.searchsorted(start, elements[mine] - graph.variables[i].base, side="right") - 1]

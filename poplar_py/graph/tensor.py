@@ -50,12 +50,13 @@ def affine(offset: int, shape: Sequence[int], strides: Sequence[int] | None = No
 class Tensor:
     """A view of the elements of one or more variables. Made by `Graph`; immutable."""
 
-    __slots__ = ("_elements", "dtype", "graph")
+    __slots__ = ("_elements", "_known", "dtype", "graph")
 
     def __init__(self, graph: Graph, element_type: DType, elements: np.ndarray):
         self.graph = graph
         self.dtype = element_type
         self._elements = elements
+        self._known: dict[str, Any] = {}  # facts found by looking at every element, kept
 
     # what it is ------------------------------------------------------------------------------------------------
 
@@ -117,11 +118,18 @@ class Tensor:
         """Whether the elements, in row-major order, are one run of the element space."""
         if self.is_affine:
             return self.size == 0 or self._elements.flags.c_contiguous
-        flat = self._elements.reshape(-1)
-        return bool(flat.size == 0 or (np.diff(flat) == 1).all())
+        if "contiguous" not in self._known:
+            flat = self._elements.reshape(-1)
+            self._known["contiguous"] = bool(flat.size == 0 or (np.diff(flat) == 1).all())
+        return self._known["contiguous"]
 
     def regions(self) -> tuple[np.ndarray, np.ndarray]:
         """Contiguous runs in row-major order: (start, length), int64."""
+        if "regions" not in self._known:
+            self._known["regions"] = self._find_regions()
+        return self._known["regions"]
+
+    def _find_regions(self) -> tuple[np.ndarray, np.ndarray]:
         if self.size == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         if self.is_contiguous:
@@ -134,8 +142,15 @@ class Tensor:
         """Whether some element stands in the tensor twice."""
         if self.is_contiguous:
             return False
-        flat = self.index.reshape(-1)
-        return np.unique(flat).size != flat.size
+        if "aliases" not in self._known:
+            flat = self.index.reshape(-1)
+            low, high = int(flat.min()), int(flat.max())
+            if high - low < 8 * flat.size:
+                self._known["aliases"] = bool(np.bincount(flat - low).max() > 1)
+            else:
+                ordered = np.sort(flat)
+                self._known["aliases"] = bool((ordered[1:] == ordered[:-1]).any())
+        return self._known["aliases"]
 
     @property
     def is_parallel_writeable(self) -> bool:
@@ -143,8 +158,10 @@ class Tensor:
 
     def variables(self) -> list[Variable]:
         """The variables this tensor has elements of, in order of their index."""
-        start, _ = self.regions()
-        return [self.graph.variables[i] for i in np.unique(self.graph.variable_index(start))]
+        if "variables" not in self._known:
+            owner = self.graph.variable_index(self.regions()[0])
+            self._known["variables"] = np.flatnonzero(np.bincount(owner)).tolist()
+        return [self.graph.variables[i] for i in self._known["variables"]]
 
     @property
     def contains_constant(self) -> bool:

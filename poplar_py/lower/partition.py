@@ -214,9 +214,7 @@ def plan_weights(
         gather = np.append(gather, np.zeros_like(inner))
     nb, pn = _piece(n, pn, n_grain)
     types = (in_dtype, partial)
-    serial, prices = _price_training(
-        target, library, batch, (kb, nb), (pk, pn), num_tiles, types, training, read
-    )
+    serial, prices = _price_training(target, library, batch, (kb, nb), (pk, pn), num_tiles, types, training, read)
     total = prices.total + gather
     # the cut of n is the next layer's cut of k: of plans about as good, the squarer one leaves it more freedom
     near = np.flatnonzero(total <= NEAR_BEST * total.min())

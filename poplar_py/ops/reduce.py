@@ -110,7 +110,10 @@ class ReduceMean(_Reduce):
         return x.sum(axis=self.gone, keepdims=self.keepdims) * x.dtype.type(self.scale)
 
     def gradient(self, g: Any, dy: Value) -> Any:
-        return self.spread(g, g.add("mul", dy, g.constant(self.scale, dy.dtype), name=gradient_name(self.x)))
+        count = self.x.size // max(1, self.outputs[0].size)
+        exact = count <= 2048  # the whole numbers that half has; the scale it would round
+        kind, factor = ("div", count) if exact else ("mul", self.scale)
+        return self.spread(g, g.add(kind, dy, g.constant(float(factor), dy.dtype), name=gradient_name(self.x)))
 
 
 class ReduceProd(_Reduce):

@@ -66,6 +66,55 @@ def test_damaged_description(cli: Any, tmp_path: Path, text: str, says: list[str
     check(cli("compile", "net.yaml"), "net.yaml", *says)
 
 
+GOOD = """\
+name: net
+input: {shape: [16]}
+layers:
+  - dense: {units: 8, activation: relu, name: fc1}
+  - dense: {units: 4, name: fc2}
+training: {loss: softmax_cross_entropy, optimiser: {sgd: {learning_rate: 0.1}}}
+batch: 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "says"),
+    [
+        ("dense: {units: 8", "dens: {units: 8", ["net.yaml:4", "dens", "Did you mean 'dense'?"]),
+        ("units: 8", "unit: 8", ["net.yaml:4", "unit", "Did you mean 'units'?"]),
+        ("units: 8", "units: eight", ["net.yaml:4", "units", "whole number"]),
+        ("units: 8", "units: 0", ["net.yaml:4", "units"]),
+        ("relu", "rellu", ["net.yaml:4", "Did you mean 'relu'?"]),
+        ("shape: [16]", "shape: [16, 4, 4]", ["net.yaml"]),
+        ("sgd", "sdg", ["net.yaml", "Did you mean 'sgd'?"]),
+        ("name: fc2", "name: fc1", ["net.yaml:5", "fc1"]),
+        ("batch: 4", "batch: four", ["net.yaml:7", "batch"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_wrong_description(cli: Any, tmp_path: Path, found: str, instead: str, says: list[str]) -> None:
+    (tmp_path / "net.yaml").write_text(GOOD.replace(found, instead, 1))
+    check(cli("compile", "net.yaml", "--target", "tiny", "--training"), *says)
+
+
+def test_training_that_is_not_described(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("\n".join(line for line in GOOD.splitlines() if "training" not in line))
+    check(cli("compile", "net.yaml", "--target", "tiny", "--training"), "net.yaml", "training")
+
+
+def test_data_of_another_size(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(GOOD)
+    check(cli("run", "net.yaml", "--target", "tiny", "--training", "--data", "mnist"), "[16]", "[28, 28]")
+
+
+def test_memory_too_small(cli: Any, tmp_path: Path) -> None:
+    words = ("compile", "mnist_mlp", "--target", "tiny", "--training")
+    check(cli(*words), "tile", "bytes of 638,976", "fc")
+    done = cli(*words, "--allow-out-of-memory", "--json", "-o", "big.pop")
+    assert done.code == 0 and done.json["fits"] is False
+    check(cli("run", "big.pop", "--data", "mnist", "--steps", 1), "does not fit")
+
+
 # executables ---------------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,9 @@ def types_of(info, element):
 
 
 def constants_of(info):
-    return {name: f.default if f.default is not None else 1 for name, f in info.fields.items() if f.direction == "constant"}
+    return {
+        name: f.default if f.default is not None else 1 for name, f in info.fields.items() if f.direction == "constant"
+    }
 
 
 @pytest.mark.parametrize("element", [pp.FLOAT, pp.HALF, pp.INT], ids=str)

@@ -55,9 +55,7 @@ def test_any_product(target, shape, turn):
     right = graph.add_variable(pp.FLOAT, (n, k) if turn[1] else (k, n), name="b")
     for t in (left, right):
         poputil.map_tensor_linearly(graph, t)
-    out = poplin.mat_mul(
-        graph, left.transpose() if turn[0] else left, right.transpose() if turn[1] else right, program
-    )
+    out = poplin.mat_mul(graph, left.transpose() if turn[0] else left, right.transpose() if turn[1] else right, program)
     inputs = {"a": (left, a.T if turn[0] else a), "b": (right, b.T if turn[1] else b)}
     np.testing.assert_allclose(run(graph, program, inputs, {"out": out})["out"], a @ b, rtol=1e-4, atol=1e-4)
 

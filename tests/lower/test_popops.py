@@ -131,9 +131,7 @@ def test_map():
     out = popops.map(graph, expr.select(expr._1 + expr._2 * 2.0, expr._2, expr._1 > 0), [a, b], program)
     positive = popops.map(graph, expr._1 > 0.5, [a], program)
     popops.map_in_place(graph, expr.clamp(expr._1, -1.0, 1.0), [a], program)
-    got = run(
-        graph, program, {"a": (a, arrays["a"]), "b": (b, arrays["b"])}, {"out": out, "p": positive, "clamped": a}
-    )
+    got = run(graph, program, {"a": (a, arrays["a"]), "b": (b, arrays["b"])}, {"out": out, "p": positive, "clamped": a})
     x, y = arrays["a"], arrays["b"]
     np.testing.assert_allclose(got["out"], np.where(x > 0, x + y * 2, y), rtol=1e-6)
     np.testing.assert_array_equal(got["p"], x > 0.5)
