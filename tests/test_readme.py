@@ -61,3 +61,10 @@ def test_readme_has_one_command_for_the_demo_and_one_for_the_tests() -> None:
     for part, end in (("demo", "poplar-py demo"), ("tests", "pytest")):
         block = re.search(rf"<!-- {part} -->\n```sh\n(.*?)\n```\n<!-- end -->", text, re.S)
         assert block and "\n" not in block[1] and block[1].endswith(end)
+
+
+def test_every_layer_is_on_the_page_of_models() -> None:
+    from poplar_py.frontends.layers import LAYERS
+
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert not [name for name in LAYERS if f"`{name}`" not in text]

@@ -124,7 +124,8 @@ class _DriverText:
         self.before: list[str] = []
         self.each: list[str] = []
         self.after: list[str] = []
-        self.earlier: list[tuple[Field, str]] = []  # half InOuts already widened for the vertex
+        self.scratch: list[tuple[str, str]] = []  # float32 copies of half windows: name, elements of a vertex
+        self.earlier: list[Field] = []  # half InOuts already widened for the vertex
 
     def write(self) -> str:
         info = self.signature.info
@@ -141,15 +142,16 @@ class _DriverText:
         signature = ["types.int64"] * len(blas) + ["types.int64", "types.int64", "types.Array(types.uint8, 1, 'C')"]
         lines = [
             f"# {self.signature!r}",
-            *self._header("\n".join([self.code.text, *body])),
+            *self._header("\n".join([self.code.text, *self._allot(), *body])),
             "",
             re.sub(r"^def ", f"@njit({self._options()})\ndef ", self.code.text, flags=re.MULTILINE),
             "",
             f"@njit(types.void({', '.join([*signature, *self.types])}), cache=True, {self._options(False)})",
             f"def driver({', '.join([*blas, '__first', '__last', '__mem', *self.arguments])}):",
-            *(f"    {line}" for line in self.before),
+            *(f"    {line}" for line in [*self._allot(), *self.before]),
             "    for __v in range(__first, __last):",
             *(f"        {line}" for line in body),
+            *(["    __scratch[0] = 0  # alive until here"] if self.scratch else []),
             "",
         ]
         return "\n".join(lines)
@@ -165,7 +167,7 @@ class _DriverText:
     def _header(self, text: str) -> list[str]:
         used = sorted(set(re.findall(r"\b__[a-z]\w*", text)))
         lines = ["from numba import njit, types", "import numpy as np"]
-        named, native = _names(), ("vector", "matrix", "head", "grid", "widen", "narrow")
+        named, native = _names(), ("vector", "matrix", "part", "grid", "widen", "narrow")
         lines.append("from poplar_py.codelet import native")
         for name in used:
             if name[2:] in native:
@@ -218,36 +220,50 @@ class _DriverText:
         held = [f"__{name}_{p}_" for p in ("at", "rows", "cols", "stride")]
         at, rows, cols, stride = held
         wide = f"__{name}_wide"
-        self.before.append(f"{wide} = np.empty(64, np.float32)")
-        grow = [f"if {rows} * {cols} > {wide}.size:", f"    {wide} = np.empty({rows} * {cols} + 64, np.float32)"]
+        self.scratch.append((wide, " * ".join(p for p in parts[1:3] if p != "1") or "1"))
         fill = f"__widen(__mem, {at}, {wide}, {rows}, {cols}, {stride})"
-        if field.direction == "in":
+        if field.direction == "in":  # an operand shared by neighbours is widened once
             self.before += [f"{h} = np.int64(-1)" for h in held]
             new = [f"__n{k} = np.int64({p})" for k, p in enumerate(parts)]
             differs = " or ".join(f"__n{k} != {h}" for k, h in enumerate(held))
-            self.each += [*new, f"if {differs}:", *(f"    {h} = __n{k}" for k, h in enumerate(held))]
-            self.each += [f"    {line}" for line in [*grow, fill]]
+            self.each += [*new, f"if {differs}:", *(f"    {h} = __n{k}" for k, h in enumerate(held)), f"    {fill}"]
         else:
             self.each += [f"{h} = np.int64({p})" for h, p in zip(held, parts, strict=True)]
-            self.each += grow
             if field.direction == "inout" or field.partial:
                 self.each.append(fill)
             self.after.append(f"__narrow(__mem, {at}, {wide}, {rows}, {cols}, {stride})")
-        cut = f"__grid({wide}, {rows}, {cols})" if field.kind == MATRIX else f"__head({wide}, {cols})"
+        cut = f"__grid({wide}, {rows}, {cols})" if field.kind == MATRIX else f"__part({wide}, 0, {cols})"
         self.each.append(f"{name} = {cut}")
         if field.direction == "inout":
             self._share(field, held)
 
+    def _allot(self) -> list[str]:
+        """One scratch of the size the largest windows need; its parts hold no references, which cost time."""
+        if not self.scratch:
+            return []
+        lines = [f"{wide}_most = 1" for wide, _ in self.scratch]
+        varying = [(wide, size) for wide, size in self.scratch if size != "1"]
+        if varying:
+            lines.append("for __v in range(__first, __last):")
+            lines += [f"    {wide}_most = max({wide}_most, {size})" for wide, size in varying]
+        lines.append(f"__scratch = np.empty({' + '.join(f'{wide}_most' for wide, _ in self.scratch)}, np.float32)")
+        at = "0"
+        for wide, _ in self.scratch:
+            lines.append(f"{wide} = __part(__scratch, {at}, {wide}_most)")
+            at = f"{at} + {wide}_most"
+        return lines
+
     def _share(self, field: Field, held: list[str]) -> None:
         """One region named by two InOut fields is one place: they share the first one's scratch."""
-        for other, name in self.earlier:
+        clashes = []
+        for other in self.earlier:
             if (other.kind == MATRIX) == (field.kind == MATRIX):
-                same = " and ".join(f"{h} == {h.replace(f'__{field.name}_', f'__{name}_')}" for h in held[:3])
-                self.each += [f"if {same}:", f"    {field.name} = {name}"]
-                self.after.remove(next(a for a in self.after if f"__{field.name}_wide" in a))
-                narrow = f"__narrow(__mem, {held[0]}, __{field.name}_wide, {', '.join(held[1:])})"
-                self.after += [f"if not ({same}):", f"    {narrow}"]
-        self.earlier.append((field, field.name))
+                pairs = zip(held[:3], [h.replace(f"__{field.name}_", f"__{other.name}_") for h in held[:3]], strict=True)
+                clashes.append("(" + " and ".join(f"{mine} == {its}" for mine, its in pairs) + ")")
+                self.each += [f"if {clashes[-1]}:", f"    {field.name} = {other.name}"]
+        if clashes:
+            self.after[-1:] = [f"if not ({' or '.join(clashes)}):", f"    {self.after[-1]}"]
+        self.earlier.append(field)
 
 
 @lru_cache(maxsize=1)

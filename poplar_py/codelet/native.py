@@ -70,16 +70,16 @@ def matrix(typingctx: Any, mem: Any, at: Any, rows: Any, cols: Any, stride: Any,
 
 
 @intrinsic
-def head(typingctx: Any, array: Any, size: Any) -> Any:
-    """head(scratch, size): its first `size` elements."""
+def part(typingctx: Any, array: Any, at: Any, size: Any) -> Any:
+    """part(scratch, at, size): `size` elements from element `at` on; it does not keep the scratch alive."""
     result = types.Array(array.dtype, 1, "C")
 
     def build(context, builder, signature, arguments):
         item = context.get_abi_sizeof(context.get_data_type(result.dtype))
-        pointer = _data(context, builder, signature.args[0], arguments[0])
-        return _array_at(context, builder, result, pointer, [arguments[1]], [context.get_constant(types.intp, item)])
+        pointer = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        return _array_at(context, builder, result, pointer, [arguments[2]], [context.get_constant(types.intp, item)])
 
-    return result(array, types.intp), build
+    return result(array, types.intp, types.intp), build
 
 
 @intrinsic
@@ -193,6 +193,40 @@ def _(x):
     return lambda x: half_to_float(float_to_half(x))
 
 
+_LANES = 8  # halves converted by one instruction
+_WORDS, _FLOATS = ir.VectorType(ir.HalfType(), _LANES), ir.VectorType(ir.FloatType(), _LANES)
+
+
+def _lanes(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: Any) -> Any:
+    return builder.bitcast(builder.gep(_data(context, builder, kind, array), [index]), lanes.as_pointer())
+
+
+@intrinsic
+def _widen_lanes(typingctx: Any, words: Any, i: Any, scratch: Any, k: Any) -> Any:
+    """scratch[k : k + 8] = words[i : i + 8]"""
+
+    def build(context, builder, signature, arguments):
+        words, i, scratch, k = arguments
+        loaded = builder.load(_lanes(context, builder, signature.args[0], words, i, _WORDS), align=2)
+        builder.store(builder.fpext(loaded, _FLOATS), _lanes(context, builder, signature.args[2], scratch, k, _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(words, types.intp, scratch, types.intp), build
+
+
+@intrinsic
+def _narrow_lanes(typingctx: Any, words: Any, i: Any, scratch: Any, k: Any) -> Any:
+    """words[i : i + 8] = scratch[k : k + 8]"""
+
+    def build(context, builder, signature, arguments):
+        words, i, scratch, k = arguments
+        loaded = builder.load(_lanes(context, builder, signature.args[2], scratch, k, _FLOATS), align=4)
+        builder.store(builder.fptrunc(loaded, _WORDS), _lanes(context, builder, signature.args[0], words, i, _WORDS), align=2)
+        return context.get_dummy_value()
+
+    return types.void(words, types.intp, scratch, types.intp), build
+
+
 def widen(mem: Any, at: Any, scratch: Any, rows: Any, cols: Any, stride: Any) -> None:
     """Read halves: `rows` runs of `cols`, `stride` elements apart from byte `at`, into a float32 scratch."""
 
@@ -206,7 +240,10 @@ def _(mem, at, scratch, rows, cols, stride):
     def impl(mem, at, scratch, rows, cols, stride):
         for r in range(rows):
             words = vector(mem, at + 2 * r * stride, cols, np.uint16)
-            for c in range(cols):
+            whole = cols - cols % _LANES if _HAS_F16C else 0
+            for c in range(0, whole, _LANES):
+                _widen_lanes(words, c, scratch, r * cols + c)
+            for c in range(whole, cols):
                 scratch[r * cols + c] = half_to_float(words[c])
 
     return impl
@@ -217,7 +254,10 @@ def _(mem, at, scratch, rows, cols, stride):
     def impl(mem, at, scratch, rows, cols, stride):
         for r in range(rows):
             words = vector(mem, at + 2 * r * stride, cols, np.uint16)
-            for c in range(cols):
+            whole = cols - cols % _LANES if _HAS_F16C else 0
+            for c in range(0, whole, _LANES):
+                _narrow_lanes(words, c, scratch, r * cols + c)
+            for c in range(whole, cols):
                 words[c] = float_to_half(scratch[r * cols + c])
 
     return impl
@@ -318,7 +358,7 @@ for _function in vocabulary.ROUNDINGS:
 
 # --- matrix products -----------------------------------------------------------------------------------------------
 
-SMALL_PRODUCT = 512  # multiplications below which loops beat a BLAS call (measured)
+SMALL_PRODUCT = 32  # multiplications below which loops beat a BLAS call (measured; a 4 x 4 x 4 call takes 36 ns)
 
 
 @intrinsic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .model import add_model, compile_model, find
+from .model import add_model, compile_model, is_executable
 from .terminal import emit, progress
 
 SUMMARY = "compile a model description to an executable"
@@ -31,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..errors import ModelError
 
-    if find(args.model).lower().endswith(".pop"):
+    if is_executable(args.model):
         raise ModelError(f"{args.model} is compiled already; give a model description")
     with progress(args) as line:
-        result = compile_model(args, line, **({"stop_after": args.stop_after} if args.stop_after else {}))
-        if args.stop_after and args.stop_after != "executable":
+        stop = args.stop_after if args.stop_after != "executable" else None  # nothing comes after it
+        result = compile_model(args, line, stop_after=stop)
+        if stop:
             text = stage_text(result)
-            emit(args, {"model": args.model, "stage": args.stop_after, "text": text}, text)
+            emit(args, {"model": args.model, "stage": stop, "text": text}, text)
             return 0
         if args.output:
             line.begin(f"write {args.output}")

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .model import shipped_models
 from .terminal import Progress, emit, progress
 
 SUMMARY = "the whole story on real data in about a minute"
@@ -105,16 +104,12 @@ def _play(args: argparse.Namespace, folder: Path, story: _Story, line: Progress)
 
 
 def _compile(target: Any, line: Progress) -> Any:
-    from ..errors import FileLoadError
     from ..pipeline import MODEL_STAGES, compile
 
-    path = shipped_models().get(MODEL)
-    if path is None:
-        raise FileLoadError(f"the model {MODEL} is not installed with poplar_py; install it again")
     line.begin("compile", len(MODEL_STAGES))
     done = list(MODEL_STAGES)
     return compile(
-        str(path), target, training=True,
+        MODEL, target, training=True,
         progress=lambda stage, _: line.update(done.index(stage) + 1 if stage in done else 0, f"compile: {stage}"),
     )  # fmt: skip
 

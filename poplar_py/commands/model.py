@@ -1,16 +1,14 @@
-"""MODEL on the command line: finding it, and turning it into an executable."""
+"""MODEL on the command line, and how it becomes an executable."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from ..errors import FileLoadError, ModelError, did_you_mean
+from ..errors import ModelError
 from .terminal import Progress
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_YAML = (".yaml", ".yml")
+_MAGIC = b"poplar_py executable"
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") -> None:
@@ -48,55 +46,27 @@ def _positive(text: str) -> int:
 _positive.__name__ = "number of at least 1"
 
 
-def shipped_models() -> dict[str, Path]:
-    """{name: description} of the models that ship with the package, smallest name first."""
-    for folder in (_PACKAGE / "_models", _PACKAGE.parent / "models"):
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return {}
-
-
-def find(model: str) -> str:
-    """`model` as something that can be opened: a path, or package.module:function.
-
-    Raises FileLoadError for a file that is not there, ModelError for a name that is no model's.
-    """
-    path = Path(model)
-    if path.is_file():
-        return model
-    if path.is_dir():
-        raise FileLoadError(f"{model} is a folder; MODEL is a file or a name")
-    if path.suffix.lower() in (".pop", ".onnx", *_YAML) or len(path.parts) > 1:
-        raise FileLoadError(f"there is no file {model}{_near(path)}")
-    if ":" in model:
-        return model
-    known = shipped_models()
-    if model in known:
-        return str(known[model])
-    raise ModelError(
-        f"no model '{model}': neither a file nor one that ships with poplar_py."
-        f"{did_you_mean(model, known)} Models: {', '.join(known) or 'none'}"
-    )
-
-
-def _near(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f": there is no folder {folder}"
-    return "." + did_you_mean(path.name, [p.name for p in folder.iterdir()]) if any(folder.iterdir()) else ""
+def is_executable(model: str) -> bool:
+    """Whether MODEL is a compiled executable, by its name or by its first bytes."""
+    if model.lower().endswith(".pop"):
+        return True
+    try:
+        with open(model, "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
 
 
 def open_executable(args: argparse.Namespace, progress: Progress, **settings: Any) -> Any:
     """The executable that MODEL is or compiles to. `settings` replace what the arguments say."""
-    found = find(args.model)
-    if found.lower().endswith(".pop"):
+    if is_executable(args.model):
         from ..session import Executable
 
         given = [f"--{name.replace('_', '-')}" for name in _COMPILE_ARGUMENTS if getattr(args, name)]
         if given:
             raise ModelError(f"{args.model} is compiled already; {', '.join(given)} cannot change it any more")
         progress.begin(f"load {args.model}")
-        return Executable.load(found, trust=args.trust, codelets=args.codelets)
+        return Executable.load(args.model, trust=args.trust, codelets=args.codelets)
     return compile_model(args, progress, **settings)
 
 
@@ -117,8 +87,9 @@ def make_target(args: argparse.Namespace) -> Any:
 
 def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any) -> Any:
     """Compile MODEL as the arguments say; with `stop_after`, what that stage makes."""
-    found, target = find(args.model), make_target(args)
     from .. import pipeline
+
+    target = make_target(args)
 
     stages = pipeline.MODEL_STAGES
     options: dict[str, Any] = {"training": args.training}
@@ -134,4 +105,4 @@ def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any)
         done = stages.index(stage) + 1 if stage in stages else len(stages)
         progress.update(done, "compile: " + (stages[done] if done < len(stages) else "done"))
 
-    return pipeline.compile(found, target, progress=note, **options)
+    return pipeline.compile(args.model, target, progress=note, **options)

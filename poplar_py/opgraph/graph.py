@@ -31,14 +31,15 @@ PHASES = ("forward", "backward", "update")
 
 @dataclass(eq=False)
 class Parameter:
-    """State of an op graph. `initial` is an array, or the name of an initialiser used with `seed`.
+    """State of an op graph. `initial` is an array, or the name of an initialiser used with `seed`, or None where a
+    loaded op graph has left a large array to the executable.
 
     `like` is the parameter whose tile mapping this one follows (a velocity follows its weights); `trainable` says
     whether gradients are taken towards it.
     """
 
     value: Value
-    initial: np.ndarray | str
+    initial: np.ndarray | str | None
     seed: int = 0
     like: Value | None = None
     trainable: bool = True
@@ -53,7 +54,7 @@ class Parameter:
 
     def initial_value(self) -> np.ndarray:
         """The contents before the first step: an array of the parameter's shape and numpy type."""
-        if not isinstance(self.initial, str) and self.initial.shape != self.type.shape:
+        if self.initial is None:
             raise ModelError(f"the initial contents of parameter '{self.name}' were not saved with the op graph")
         if isinstance(self.initial, str):
             return initial_values(self.initial, self.type, self.seed, self.name)

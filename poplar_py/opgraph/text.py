@@ -28,7 +28,7 @@ def text(g: OpGraph) -> str:
     lines = [f"opgraph {g.name}"]
     lines += [f"input      {v.name:{width}} {v.type}" for v in g.inputs]
     for p in g.parameters:
-        how = p.initial if isinstance(p.initial, str) else _array(p.initial)
+        how = _array(p.initial) if isinstance(p.initial, np.ndarray) else p.initial or "(kept in the executable)"
         how += f" seed {p.seed}" if isinstance(p.initial, str) and p.initial not in ("zeros", "ones") else ""
         notes = (f" like {p.like.name}" if p.like else "") + ("" if p.trainable else " fixed")
         lines.append(f"parameter  {p.name:{width}} {p.type} = {how}{notes}")
@@ -93,7 +93,9 @@ def _rich(value: Any) -> Any:
 
 def _initial(p: Parameter) -> Any:
     """How a parameter starts: a name, few numbers, or None where an executable keeps the array itself."""
-    return p.initial if isinstance(p.initial, str) else _plain(p.initial) if p.initial.size <= SMALL else None
+    if isinstance(p.initial, np.ndarray):
+        return _plain(p.initial) if p.initial.size <= SMALL else None
+    return p.initial
 
 
 def to_dict(g: OpGraph) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def _read(data: dict[str, Any]) -> OpGraph:
             seed=entry["seed"], like=like, trainable=entry["trainable"],
         )  # fmt: skip
         if initial is None:
-            g.parameters[-1].initial = np.empty(0)
+            g.parameters[-1].initial = None
     for entry in data["ops"]:
         queue = [values[name] for name in entry["inputs"]]
         operands: list[Any] = []

@@ -116,11 +116,12 @@ class Report:
         return [(self.executable.steps[i], int(self.counts[i]), int(cycles[i])) for i in order if cycles[i]]
 
     def cycles_by_scope(self, depth: int = 1) -> dict[str, np.ndarray]:
-        """Cycles by phase (int64, 4) of everything whose path begins alike, dearest first."""
+        """Cycles by phase (int64, 4) of everything whose path begins alike, dearest first; host streams and copies
+        without a name of their own are a part each."""
         groups: dict[str, np.ndarray] = {}
         for i, step in enumerate(self.executable.steps):
             if self.counts[i]:
-                scope = "/".join(step.name.split("/")[:depth])
+                scope = _scope(step, depth)
                 groups[scope] = groups.get(scope, 0) + self.phases[i] * self.counts[i]
         return dict(sorted(groups.items(), key=lambda item: -int(item[1].sum())))
 
@@ -178,3 +179,11 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<Report {self.executable.name}: {self.cycles:,} cycles, {self.num_supersteps:,} supersteps>"
+
+
+def _scope(step: Any, depth: int) -> str:
+    if step.kind in ("stream_in", "stream_out"):
+        return "(host streams)"
+    if step.name.startswith("copy("):
+        return "(copies)"
+    return "/".join(step.name.split("/")[:depth])

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from poplar_py.commands.model import shipped_models
+from poplar_py.frontends.models import shipped_models
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 SMALL = ("--target", "tiny", "--tiles", 16)
 
 
@@ -51,6 +53,11 @@ def test_compile_says_what_came_out(cli: Any) -> None:
 def test_every_stage_prints(cli: Any, stage: str) -> None:
     text = done_well(cli("compile", "mnist_small", *SMALL, "--training", "--stop-after", stage)).out
     assert text.strip() and "object at 0x" not in text
+
+
+def test_an_executable_by_another_name(cli: Any, executable_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "adding").write_bytes(executable_file.read_bytes())
+    assert done_well(cli("report", "adding", "--json")).json["name"] == "adding"
 
 
 def test_run_trains_and_tests(cli: Any, trained_file: Path) -> None:
@@ -120,11 +127,10 @@ def test_demo_in_small(cli: Any) -> None:
 
 
 @pytest.mark.slow
-def test_demo_as_judged() -> None:
+def test_demo_as_judged(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "poplar_py", "demo", "--json"]
     begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "poplar_py", "demo", "--json"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout)
     assert facts["num_tiles"] == 1472 and facts["test_accuracy"] >= 0.95
     assert time.perf_counter() - begin < 120
@@ -136,6 +142,7 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path, trained_file: Path) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "poplar_py", *words],
         cwd=tmp_path,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -39,7 +39,7 @@ def test_layout_is_a_permutation_with_whole_blocks():
     assert layouts_of(graph).find(placed.view) is placed
     assert layouts_of(graph).find(placed.view.transpose().transpose()) is placed
     assert layouts_of(graph).find(placed.view[:, :5]) is None
-    start, stop, tile = graph.tile_mapping(placed.view[3:5, 4:6])
+    _, _, tile = graph.tile_mapping(placed.view[3:5, 4:6])
     assert list(tile) == [4]
 
 
