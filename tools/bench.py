@@ -181,6 +181,8 @@ def bench_mlp() -> Iterator[Row]:
     begin = time.perf_counter()
     executable = pp.compile(str(ROOT / "models/mnist_mlp.yaml"), pp.Target.gc200(), batch=32, training=True)
     compiled = time.perf_counter() - begin
+    from poplar_py.frontends.data import load_data
+
     digits = load_data("mnist")
     x = digits.train_x[:32].reshape(32, 784).astype(np.float32) / np.float32(255)
     labels = digits.train_y[:32].astype(np.int32)
@@ -220,7 +222,7 @@ def torch_mlp(x: np.ndarray, labels: np.ndarray) -> Callable[[], object] | None:
     model = torch.nn.Sequential(
         torch.nn.Linear(784, 1500), torch.nn.ReLU(), torch.nn.Linear(1500, 1500), torch.nn.ReLU(), torch.nn.Linear(1500, 10)
     )
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     loss = torch.nn.CrossEntropyLoss()
     tx, ty = torch.from_numpy(x), torch.from_numpy(labels.astype(np.int64))
 

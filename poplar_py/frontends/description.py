@@ -27,6 +27,7 @@
 An error names file, line and key, what was found and what is allowed.
 """
 
+# ruff: noqa: RUF009 (schema.field is dataclasses.field with limits)
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -143,7 +144,9 @@ class _Reader:
         else:
             raise located.error(f"found {located.found()}; a layer is one name with its settings in braces")
         if kind not in self.kinds:
-            raise settings.error(f"unknown layer '{kind}'.{did_you_mean(kind, self.kinds)} Allowed: {', '.join(self.kinds)}")
+            raise settings.error(
+                f"unknown layer '{kind}'.{did_you_mean(kind, self.kinds)} Allowed: {', '.join(self.kinds)}"
+            )
         if kind == "repeat":
             repeat = read_as(Repeat, settings, word="key")
             return Repeat(**{**vars(repeat), "entries": self.read(repeat.layers, inside)})

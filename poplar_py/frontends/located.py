@@ -88,7 +88,9 @@ def _locate(tree: Any, file: str, path: str, depth: int) -> Located:
             if not isinstance(key, str):
                 key = str(key_tree.value)
             if key in found:
-                raise ParseError(f"{file}:{key_tree.start_mark.line + 1}: key '{key}' stands twice (first in line {found[key].line})")
+                raise ParseError(
+                    f"{file}:{key_tree.start_mark.line + 1}: key '{key}' stands twice (first in line {found[key].line})"
+                )
             found[key] = _locate(child, file, f"{path}.{key}" if path else key, depth + 1)
         return Located(found, file, line, path)
     return Located(_scalar(tree, file), file, line, path)

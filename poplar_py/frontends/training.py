@@ -4,6 +4,7 @@
 update: from the rate where the step is linear in the gradient, from epsilon in Adam.
 """
 
+# ruff: noqa: RUF009 (schema.field is dataclasses.field with limits)
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any, ClassVar
 
 from ..dtypes import FLOAT, INT
 from ..errors import did_you_mean
-from ..opgraph.graph import OpGraph
 from ..opgraph.gradients import add_gradients
 from ..opgraph.op import Value
 from .layers import Builder
@@ -71,9 +71,10 @@ class Adam(Optimiser):
 
     def add_update(self, b: Builder, weights: Value, grad: Value, rate: Value, loss_scale: float) -> None:
         mean, variance = _state(b, weights, "mean"), _state(b, weights, "variance")
-        settings = {"beta1": self.beta1, "beta2": self.beta2, "decay": self.weight_decay}
-        settings |= {"epsilon": self.epsilon * loss_scale, "name": f"{weights.leaf}-update"}
-        b.g.add("adam", weights, mean, variance, grad, rate, b.step_counter(), **settings)
+        settings = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon * loss_scale}
+        name = f"{weights.leaf}-update"
+        step = b.step_counter()
+        b.g.add("adam", weights, mean, variance, grad, rate, step, decay=self.weight_decay, name=name, **settings)
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {cls.kind: cls for cls in (Sgd, Momentum, Adam)}
@@ -90,7 +91,9 @@ def read_optimiser(located: Located) -> Optimiser:
         raise located.error(f"found {located.found()}; it takes one of {', '.join(OPTIMISERS)} with its settings")
     ((kind, settings),) = located.items()
     if kind not in OPTIMISERS:
-        raise settings.error(f"unknown optimiser '{kind}'.{did_you_mean(kind, OPTIMISERS)} Allowed: {', '.join(OPTIMISERS)}")
+        raise settings.error(
+            f"unknown optimiser '{kind}'.{did_you_mean(kind, OPTIMISERS)} Allowed: {', '.join(OPTIMISERS)}"
+        )
     return read_as(OPTIMISERS[kind], settings)
 
 
@@ -119,7 +122,7 @@ def add_training(b: Builder, training: Training, result: Value, given: Value) ->
     if training.loss == "softmax_cross_entropy":
         if not labelled:
             raise training.where.error("softmax_cross_entropy compares with class labels; target is 'input'")
-        logits = last.x if last is not None and last.kind == "softmax" else result
+        logits = last.inputs[0] if last is not None and last.kind == "softmax" else result
         labels = g.add_input("labels", INT, logits.shape[:1])
         loss = g.add("softmax_cross_entropy", logits, labels, name="loss")
         g.set_output("output", logits)
@@ -137,7 +140,9 @@ def add_training(b: Builder, training: Training, result: Value, given: Value) ->
 def _add_updates(b: Builder, training: Training, loss: Value) -> None:
     g, scale = b.g, training.loss_scale
     trained = [p.value for p in g.parameters if p.trainable]
-    learning_rate = rate = g.add_parameter("learning_rate", FLOAT, (), training.optimiser.learning_rate, trainable=False)
+    learning_rate = rate = g.add_parameter(
+        "learning_rate", FLOAT, (), training.optimiser.learning_rate, trainable=False
+    )
     gradients = add_gradients(g, loss, trained, seed=scale)
     with g.phase("update"):
         if scale != 1.0 and not isinstance(training.optimiser, Adam):
@@ -154,11 +159,10 @@ def _add_updates(b: Builder, training: Training, loss: Value) -> None:
 
 def describe_training(training: Training) -> dict[str, Any]:
     """The settings as JSON-able data, for `OpGraph.info`."""
-    optimiser = {k: v for k, v in vars(training.optimiser).items()}
     return {
         "loss": training.loss,
         "target": training.wanted,
-        "optimiser": {training.optimiser.kind: optimiser},
+        "optimiser": {training.optimiser.kind: dict(vars(training.optimiser))},
         "learning_rate": training.optimiser.learning_rate,
         "epochs": training.epochs,
         "loss_scale": training.loss_scale,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InternalError, TensorIOError, did_you_mean
 from ..dtypes import HALF
+from ..errors import InternalError, TensorIOError, did_you_mean
 from .graph import OpGraph
 from .op import Op, Value
 

@@ -31,8 +31,9 @@ INITIALISERS: dict[str, Initialiser] = {
     "he_uniform": lambda random, shape, fan_in, fan_out: _uniform(random, shape, np.sqrt(6 / fan_in)),
     "he_normal": lambda random, shape, fan_in, fan_out: random.standard_normal(shape) * np.sqrt(2 / fan_in),
     "glorot_uniform": lambda random, shape, fan_in, fan_out: _uniform(random, shape, np.sqrt(6 / (fan_in + fan_out))),
-    "glorot_normal": lambda random, shape, fan_in, fan_out: random.standard_normal(shape)
-    * np.sqrt(2 / (fan_in + fan_out)),
+    "glorot_normal": lambda random, shape, fan_in, fan_out: (
+        random.standard_normal(shape) * np.sqrt(2 / (fan_in + fan_out))
+    ),
     "normal": lambda random, shape, fan_in, fan_out: random.standard_normal(shape) * 0.01,
 }
 

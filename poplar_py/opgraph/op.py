@@ -35,7 +35,6 @@ from ..errors import InternalError, ModelError, ShapeError, TypeMismatch, did_yo
 if TYPE_CHECKING:
     from ..graph import Tensor
     from ..lower.lowering import Lowering
-    from .graph import OpGraph
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,7 @@ class Op:
         super().__init_subclass__(**kwargs)
         cls.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         operands, attributes, parameters = list(cls.operand_fields), list(cls.attribute_fields), []
-        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        for name, annotation in inspect.get_annotations(cls).items():
             words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
             if words.startswith("ClassVar"):
                 continue
@@ -346,7 +345,8 @@ class Op:
 
     def regroup(self, flat: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
         """Things given one for each of `inputs`, grouped as the operand fields are."""
-        queue, grouped = iter(flat), []
+        queue = iter(flat)
+        grouped: list[Any] = []
         for operand in self.operands:
             if isinstance(operand, tuple):
                 grouped.append(tuple(next(queue) for _ in operand))
@@ -358,7 +358,7 @@ class Op:
         """Types of the outputs. Raises ShapeError and TypeMismatch."""
         return tuple(rule.infer(self) for rule in self.output_rules.values())
 
-    def reference(self, *arrays: Any) -> Any:
+    def reference(self, *arrays: Any, **_: Any) -> Any:
         """The meaning in numpy: arrays (None, tuples of arrays) for the operands in, arrays for the outputs out.
 
         Half operands arrive as float32, as in a codelet; the caller rounds results to the outputs' types. An op with
@@ -366,12 +366,12 @@ class Op:
         """
         raise InternalError(f"op {self.kind} has no reference")
 
-    def gradient(self, g: OpGraph, *output_gradients: Value | None) -> tuple[Any, ...] | Value | None:
-        """Gradients by operand field (None where there is none), from those by output."""
+    def gradient(self, *given: Any, **_: Any) -> Any:
+        """Given the op graph to add to and the gradients of the outputs, gradients by operand field (None where none)."""
         raise ModelError(f"'{self.name}': {self.kind} has no gradient")
 
-    def lower(self, at: Lowering, *tensors: Any) -> Any:
-        """Put the op on tiles: tensors by operand field in; a tensor, a tuple of them, or None out."""
+    def lower(self, *given: Any, **_: Any) -> Any:
+        """Put the op on tiles: the Lowering `at` and tensors by operand field in; a tensor, a tuple of them, or None out."""
         raise InternalError(f"op {self.kind} has no lowering")
 
     def create_operand(self, at: Lowering, field: str, name: str, **known: Tensor) -> Tensor | None:

@@ -1,10 +1,10 @@
 """Printed and saved forms of op graphs.
 
-    opgraph mlp
-    input      input                 float[32, 784]
-    parameter  fc1/weights           float[784, 10] = he_uniform seed 1
-    fc1/matmul           float[32, 10] = matmul(input, fc1/weights)
-    output     output = fc1/matmul
+opgraph mlp
+input      input                 float[32, 784]
+parameter  fc1/weights           float[784, 10] = he_uniform seed 1
+fc1/matmul           float[32, 10] = matmul(input, fc1/weights)
+output     output = fc1/matmul
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def check_labels(op: Any) -> None:
 
 def is_one(value: Value) -> bool:
     """Whether a value is the constant 1, as the gradient of a loss is where no loss scale is used."""
-    return value.op is not None and value.op.kind == "constant" and bool(np.all(value.op.value == 1))
+    return value.op is not None and value.op.kind == "constant" and bool(np.all(value.op.attributes["value"] == 1))
 
 
 class SoftmaxCrossEntropy(Op):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from poplar_py.errors import ShapeError
 from poplar_py.opgraph.gradients import gradient_name
 from poplar_py.opgraph.op import (

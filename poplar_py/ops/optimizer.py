@@ -5,13 +5,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from poplar_py.dtypes import UNSIGNED_INT
 from poplar_py.errors import ShapeError, TypeMismatch
-from poplar_py.opgraph.op import Op, Operand, Value, describe, floats, halfs, ints, require_floating, sample, tensor_type
+from poplar_py.opgraph.op import (
+    Op,
+    Operand,
+    Value,
+    describe,
+    floats,
+    halfs,
+    ints,
+    require_floating,
+    sample,
+    tensor_type,
+)
 
 RATE = floats(low=0.01, high=0.1)
 COUNT = Operand(tensor_type(UNSIGNED_INT, ()), 1, 9)
@@ -19,6 +30,9 @@ COUNT = Operand(tensor_type(UNSIGNED_INT, ()), 1, 9)
 
 class _Optimizer(Op):
     weights: Value
+    if TYPE_CHECKING:
+        grad: Value
+        rate: Value
     state: ClassVar[tuple[str, ...]] = ()
 
     def infer(self) -> Any:
@@ -100,7 +114,11 @@ class Adam(_Optimizer):
     state = ("mean", "variance")
     samples = tuple(
         sample(o(*shape), floats(*shape), floats(*shape, low=0.1), o(*shape), RATE, COUNT, **more)
-        for o, shape, more in ((floats, (4, 33), {}), (floats, (7,), {"decay": 0.01, "beta1": 0.8}), (halfs, (6, 5), {}))
+        for o, shape, more in (
+            (floats, (4, 33), {}),
+            (floats, (7,), {"decay": 0.01, "beta1": 0.8}),
+            (halfs, (6, 5), {}),
+        )
     )
 
     def infer(self) -> Any:

@@ -65,7 +65,9 @@ class Reshape(Op):
         if shape.count(-1) == 1 and known and self.x.size % known == 0:
             shape = tuple(self.x.size // known if n == -1 else n for n in shape)
         if min(shape, default=0) < 0 or int(np.prod(shape, dtype=np.int64)) != self.x.size:
-            raise ShapeError(f"{self}: {describe(self.x)} has {self.x.size} elements; they do not fit {list(self.shape)}")
+            raise ShapeError(
+                f"{self}: {describe(self.x)} has {self.x.size} elements; they do not fit {list(self.shape)}"
+            )
         return TensorType(self.x.dtype, shape)
 
     def reference(self, x: Any) -> Any:
@@ -194,6 +196,11 @@ def cut(g: Any, x: Value, axis: int, begin: int, end: int, name: str) -> Value:
     return g.add("slice", x, begin=starts, end=ends, name=name)
 
 
+def as_slices(begin: tuple[int, ...], end: tuple[int, ...], step: tuple[int, ...] | None) -> tuple[slice, ...]:
+    """Begins, ends and steps (1 where None) as an index."""
+    return tuple(slice(b, e, s) for b, e, s in zip(begin, end, step or (1,) * len(begin), strict=True))
+
+
 class Slice(Op):
     """y = x[begin:end:step], an entry of each for every axis; 0 <= begin <= end <= size and step >= 1"""
 
@@ -212,8 +219,7 @@ class Slice(Op):
     @property
     def slices(self) -> tuple[slice, ...]:
         """As an index."""
-        steps = self.step or (1,) * len(self.begin)
-        return tuple(slice(b, e, s) for b, e, s in zip(self.begin, self.end, steps, strict=True))
+        return as_slices(self.begin, self.end, self.step)
 
     def infer(self) -> TensorType:
         if not len(self.begin) == len(self.end) == len(self.step or self.begin) == self.x.ndim:
@@ -250,7 +256,10 @@ class Place(Op):
         sample(halfs(4, 1), shape=(4, 4), begin=(0, 3), end=(4, 4)),
     )
 
-    slices = Slice.slices
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """As an index."""
+        return as_slices(self.begin, self.end, self.step)
 
     def infer(self) -> TensorType:
         hole = tuple(len(range(s.start, s.stop, s.step)) for s in self.slices)
@@ -272,4 +281,3 @@ class Place(Op):
         if x.size:
             at.copy(x, y[self.slices], self.leaf)
         return y
-

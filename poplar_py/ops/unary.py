@@ -11,6 +11,7 @@ from poplar_py.errors import TypeMismatch
 from poplar_py.opgraph.gradients import gradient_name
 from poplar_py.opgraph.op import (
     Op,
+    Sample,
     TensorType,
     Value,
     bools,
@@ -56,7 +57,10 @@ class _FromResult(Op):
     def lower(self, at: Any, y: Any, dy: Any) -> Any:
         return at.elementwise(type(self).__name__, at.variable_like(y, self.leaf), self.leaf, y=y, dy=dy)
 
-    samples = (sample(floats(4, 33, low=0.1, high=0.9), floats(4, 33)), sample(halfs(5, low=0.1, high=0.9), halfs(5)))
+    samples: ClassVar[tuple[Sample, ...]] = (
+        sample(floats(4, 33, low=0.1, high=0.9), floats(4, 33)),
+        sample(halfs(5, low=0.1, high=0.9), halfs(5)),
+    )
 
 
 class Relu(_Unary):

@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from poplar_py.errors import DataError, MissingTool
 from poplar_py.frontends import load_data
 from poplar_py.frontends.build import prepare_input
@@ -16,7 +17,9 @@ from poplar_py.frontends.data import batch_rows, read_idx
 
 def test_mnist_ships_with_the_package():
     data = load_data("mnist")
-    assert data.train_x.shape == (8500, 28, 28) and data.train_x.dtype == np.uint8 and data.test_x.shape == (1500, 28, 28)
+    assert (
+        data.train_x.shape == (8500, 28, 28) and data.train_x.dtype == np.uint8 and data.test_x.shape == (1500, 28, 28)
+    )
     assert data.train_y.dtype == np.int32 and data.num_classes == 10 and "MIT" in data.provenance
     assert np.bincount(data.test_y, minlength=10).min() > 100
     assert 30 < data.train_x.mean() < 36  # the mean of MNIST is 33.3
@@ -42,7 +45,9 @@ def test_digits_without_scikit_learn(monkeypatch):
 
 
 def test_unknown_names():
-    with pytest.raises(DataError, match=r"no data set 'minst'. Did you mean 'mnist'\? There are: mnist, digits, idx:DIR"):
+    with pytest.raises(
+        DataError, match=r"no data set 'minst'. Did you mean 'mnist'\? There are: mnist, digits, idx:DIR"
+    ):
         load_data("minst")
 
 

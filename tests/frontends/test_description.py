@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+
 from poplar_py.errors import FileLoadError, ModelError, ParseError
 from poplar_py.frontends import build_opgraph, read_description
 from poplar_py.frontends.description import parse_description
@@ -63,8 +64,16 @@ def test_a_description_is_read():
         (("momentum:", "momentun:"), 10, "unknown optimiser 'momentun'. Did you mean 'momentum'"),
         (("1e-1", "-1"), 10, "learning_rate: found -1.0; it takes a number above 0.0"),
         (("1e-1", ".nan"), 10, "learning_rate: found nan; it takes a number above 0.0"),
-        (("1e-1", "1e-1, momentum: 1"), 10, "momentum.momentum: found 1.0; it takes a number of at least 0.0 and below 1.0"),
-        (("{momentum: {learning_rate: 1e-1}}", "adam"), 10, "optimiser: found 'adam'; it takes one of sgd, momentum, adam"),
+        (
+            ("1e-1", "1e-1, momentum: 1"),
+            10,
+            "momentum.momentum: found 1.0; it takes a number of at least 0.0 and below 1.0",
+        ),
+        (
+            ("{momentum: {learning_rate: 1e-1}}", "adam"),
+            10,
+            "optimiser: found 'adam'; it takes one of sgd, momentum, adam",
+        ),
     ],
 )
 def test_an_error_says_where_and_what_is_allowed(change, line, message):
@@ -96,14 +105,14 @@ def test_damaged_yaml(text, message):
 
 
 def test_missing_and_unreadable_files(tmp_path):
-    with pytest.raises(FileLoadError, match="nothing.yaml: No such file"):
+    with pytest.raises(FileLoadError, match=r"nothing.yaml: No such file"):
         read_description(tmp_path / "nothing.yaml")
-    with pytest.raises(FileLoadError, match="directory"):
+    with pytest.raises(FileLoadError, match=r"directory"):
         read_description(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"name: \xff\xfe")
-    with pytest.raises(ParseError, match="byte 6 is not UTF-8"):
+    with pytest.raises(ParseError, match=r"byte 6 is not UTF-8"):
         read_description(tmp_path / "bytes.yaml")
-    with pytest.raises(ModelError, match="found a list of 1; a model description is a mapping"):
+    with pytest.raises(ModelError, match=r"found a list of 1; a model description is a mapping"):
         parse_description("- a")
 
 
@@ -129,14 +138,16 @@ def test_repeat_and_block_give_every_copy_its_own_parameters():
 def test_blocks_that_cannot_be():
     with pytest.raises(ModelError, match=r"m.yaml:\d: .*block 'a' contains itself: a -> a"):
         model("- block: {use: a}", blocks="{a: [block: {use: a}]}")
-    with pytest.raises(ModelError, match="no block 'hed'. Did you mean 'head'"):
+    with pytest.raises(ModelError, match=r"no block 'hed'. Did you mean 'head'"):
         model("- block: {use: hed}", blocks="{head: [relu]}")
-    with pytest.raises(ModelError, match="unknown layer 'relo'"):
+    with pytest.raises(ModelError, match=r"unknown layer 'relo'"):
         model("- flatten", blocks="{unused: [relo]}")
 
 
 def test_shapes_that_do_not_fit_name_the_layer():
-    with pytest.raises(ModelError, match=r"^m.yaml:5: layers\[0\].dense: dense takes \(batch, features\).*put `flatten`"):
+    with pytest.raises(
+        ModelError, match=r"^m.yaml:5: layers\[0\].dense: dense takes \(batch, features\).*put `flatten`"
+    ):
         build_opgraph(model("- dense: {units: 3}"))
     with pytest.raises(Exception, match=r"^m.yaml:5: layers\[0\].reshape: .*has 18 elements; they do not fit \[3, 4\]"):
         build_opgraph(model("- reshape: {shape: [4]}"))
@@ -145,7 +156,7 @@ def test_shapes_that_do_not_fit_name_the_layer():
 
 
 def test_training_needs_a_training_part():
-    with pytest.raises(ModelError, match="m.yaml: model 'm' has no `training:`"):
+    with pytest.raises(ModelError, match=r"m.yaml: model 'm' has no `training:`"):
         build_opgraph(model("- flatten"), training=True)
 
 
@@ -164,9 +175,9 @@ def test_arguments_replace_what_the_description_says():
     g = build_opgraph(parse_description(GOOD), batch=7, dtype="half", seed=9)
     assert g.inputs[0].shape == (7, 6) and {v.dtype.name for v in g.values().values()} == {"HALF"}
     assert g.parameter("fc1/weights").seed == 9
-    with pytest.raises(ModelError, match="batch is 0"):
+    with pytest.raises(ModelError, match=r"batch is 0"):
         build_opgraph(parse_description(GOOD), batch=0)
-    with pytest.raises(ModelError, match="dtype is INT; a model is FLOAT or HALF"):
+    with pytest.raises(ModelError, match=r"dtype is INT; a model is FLOAT or HALF"):
         build_opgraph(parse_description(GOOD), dtype="int")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from poplar_py.frontends import build_opgraph, load_data, read_description
 from poplar_py.frontends.build import prepare_input
 from poplar_py.frontends.data import batch_rows

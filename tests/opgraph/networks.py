@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from poplar_py.dtypes import FLOAT, INT
 from poplar_py.opgraph import OpGraph
 from poplar_py.opgraph.gradients import add_gradients

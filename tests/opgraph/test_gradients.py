@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from poplar_py.dtypes import FLOAT, HALF, INT
 from poplar_py.errors import ModelError, ShapeError, TypeMismatch
 from poplar_py.opgraph import OpGraph

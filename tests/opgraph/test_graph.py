@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from poplar_py.dtypes import FLOAT, HALF, INT
 from poplar_py.errors import FileLoadError, ModelError, ShapeError, TypeMismatch
 from poplar_py.opgraph import OpGraph
@@ -31,21 +32,21 @@ def test_an_op_is_checked_when_it_is_added():
     labels = g.add_input("labels", INT, (5,))
     with g.scope("fc1"), pytest.raises(ShapeError, match=r"op 'fc1/matmul' \(matmul\).*'x' float\[2, 3\]"):
         g.add("matmul", x, x)
-    with pytest.raises(TypeMismatch, match="'x' float.* and 'h' half.* differ in element type; cast one"):
+    with pytest.raises(TypeMismatch, match=r"'x' float.* and 'h' half.* differ in element type; cast one"):
         g.add("add", x, h)
-    with pytest.raises(ShapeError, match="do not broadcast"):
+    with pytest.raises(ShapeError, match=r"do not broadcast"):
         g.add("add", x, g.add_input("y", FLOAT, (4,)))
-    with pytest.raises(TypeMismatch, match="not FLOAT or HALF"):
+    with pytest.raises(TypeMismatch, match=r"not FLOAT or HALF"):
         g.add("exp", labels)
-    with pytest.raises(ShapeError, match="labels"):
+    with pytest.raises(ShapeError, match=r"labels"):
         g.add("softmax_cross_entropy", x, labels)
-    with pytest.raises(ShapeError, match="axis 2 is outside a value of 2 axes"):
+    with pytest.raises(ShapeError, match=r"axis 2 is outside a value of 2 axes"):
         g.add("reduce_sum", x, axes=(2,))
-    with pytest.raises(ModelError, match="no op 'matmull'. Did you mean 'matmul'"):
+    with pytest.raises(ModelError, match=r"no op 'matmull'. Did you mean 'matmul'"):
         g.add("matmull", x, x)
-    with pytest.raises(ModelError, match="missing a required argument: 'b'"):
+    with pytest.raises(ModelError, match=r"missing a required argument: 'b'"):
         g.add("add", x)
-    with pytest.raises(ModelError, match="operand 'b' is 3; it takes a value"):
+    with pytest.raises(ModelError, match=r"operand 'b' is 3; it takes a value"):
         g.add("add", x, 3)
 
 
@@ -75,7 +76,7 @@ def test_an_op_can_be_written_outside_the_ops_folder():
 
     g = OpGraph()
     assert g.add(Triple, g.add_input("x", FLOAT, (2,))).name == "triple"
-    with pytest.raises(ModelError, match="no op 'triple'"):
+    with pytest.raises(ModelError, match=r"no op 'triple'"):
         find_op("triple")
 
 
@@ -96,14 +97,14 @@ def test_a_large_initial_array_is_left_to_the_executable():
     g = OpGraph()
     g.add_parameter("w", FLOAT, (100,), np.arange(100))
     again = OpGraph.from_dict(json.loads(json.dumps(g.to_dict())))
-    with pytest.raises(ModelError, match="'w' were not saved"):
+    with pytest.raises(ModelError, match=r"'w' were not saved"):
         again.parameters[0].initial_value()
     assert OpGraph.from_dict(again.to_dict()).text() == again.text()
 
 
 @pytest.mark.parametrize("damage", [{}, {"name": "x"}, {"name": "x", "inputs": 3}, []])
 def test_loading_something_else(damage):
-    with pytest.raises(FileLoadError, match="not a saved op graph"):
+    with pytest.raises(FileLoadError, match=r"not a saved op graph"):
         OpGraph.from_dict(damage)
 
 
@@ -136,12 +137,12 @@ def test_every_initialiser_makes_every_shape(name, shape):
 def test_unknown_names():
     g = OpGraph("m")
     g.add_parameter("fc1/weights", FLOAT, (2,), "he_unifrom")
-    with pytest.raises(ModelError, match="Did you mean 'he_uniform'"):
+    with pytest.raises(ModelError, match=r"Did you mean 'he_uniform'"):
         g.parameters[0].initial_value()
-    with pytest.raises(ModelError, match="no parameter 'fc1/weight'. Did you mean 'fc1/weights'"):
+    with pytest.raises(ModelError, match=r"no parameter 'fc1/weight'. Did you mean 'fc1/weights'"):
         g.parameter("fc1/weight")
     with pytest.raises(ShapeError, match=r"'bias' float\[3\]: its initial value is \[2\]"):
         g.add_parameter("bias", FLOAT, (3,), [1.0, 2.0])
-    with pytest.raises(ModelError, match="two outputs called 'y'"):
+    with pytest.raises(ModelError, match=r"two outputs called 'y'"):
         g.set_output("y", g.parameters[0].value)
         g.set_output("y", g.parameters[0].value)

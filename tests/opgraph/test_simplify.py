@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from poplar_py.dtypes import FLOAT, UNSIGNED_INT
 from poplar_py.opgraph import OpGraph
 from poplar_py.opgraph.evaluate import Evaluation, evaluate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from poplar_py.opgraph import OpGraph
 from poplar_py.opgraph.op import Operand, load_ops
 

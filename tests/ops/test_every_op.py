@@ -6,11 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from .op_samples import SEED, every_sample, graph_of, sample_id
+
 from poplar_py.opgraph import OpGraph
 from poplar_py.opgraph.evaluate import Evaluation, apply_reference
 from poplar_py.opgraph.op import Op, load_ops
 from poplar_py.opgraph.simplify import simplify
+
+from .op_samples import SEED, every_sample, graph_of, sample_id
 
 walk = pytest.mark.parametrize("cls, sample", every_sample(), ids=sample_id)
 
@@ -52,7 +54,12 @@ def test_the_gradient_is_the_slope_of_the_reference(cls, sample):
 
     def slope_by_steps(name, direction, h=1e-6):
         def at(t):
-            return float((Evaluation(g, precision=np.float64).run(arrays | {name: arrays[name] + t * direction})["result"] * weights).sum())
+            return float(
+                (
+                    Evaluation(g, precision=np.float64).run(arrays | {name: arrays[name] + t * direction})["result"]
+                    * weights
+                ).sum()
+            )
 
         return (at(h) - at(-h)) / (2 * h)
 

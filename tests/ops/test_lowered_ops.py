@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from poplar_py.dtypes import HALF
 from poplar_py.opgraph.evaluate import Evaluation
 
