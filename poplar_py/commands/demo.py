@@ -15,6 +15,11 @@ Compiles the model mnist_small with its training for every tile of a gc200, trai
 on the simulated device, tests it on 1,500 others, and leaves the profile as a page and the graph as pictures."""
 EXAMPLES = ("poplar-py demo", "poplar-py demo -o digits --epochs 2", "poplar-py demo --json")
 MODEL, DATA = "mnist_small", "mnist"
+PICTURES = (
+    ("operations", "operations.png"),
+    ("timeline", "timeline.png"),
+    ("computation", "computation.png"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,9 +92,9 @@ def _play(args: argparse.Namespace, folder: Path, story: _Story, line: Progress)
     page = folder / "report.html"
     report.to_html(page)
     pictures = {}
-    for view, name in (("operations", "operations.png"), ("computation", "computation.png")):
+    for view, name in PICTURES:
         line.begin(f"draw {view}")
-        executable.render(folder / name, view=view)
+        executable.render(folder / name, view=view, **({"profile": report} if view == "timeline" else {}))
         pictures[view] = str(folder / name)
         story.tell(f"drew the {view}")
     return {

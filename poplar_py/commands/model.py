@@ -37,13 +37,10 @@ def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") ->
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdigit() else 0
     if number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return number
-
-
-_positive.__name__ = "number of at least 1"
 
 
 def is_executable(model: str) -> bool:

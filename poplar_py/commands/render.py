@@ -25,9 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="IMAGE", required=True, help="file to write: .png, .svg or .html")
     parser.add_argument("--view", choices=VIEWS, default="computation", help="what to look at (default computation)")
     parser.add_argument("--focus", metavar="PATH", help="only the part of the graph below that path")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="width and height of the picture")
-    parser.add_argument("--theme", choices=("dark", "light"), help="ground of the picture (default dark)")
+    parser.add_argument(
+        "--size", type=_size, metavar="W[xH]", help="pixels, of the computation view (default 2560x1440)"
+    )
+    parser.add_argument("--theme", choices=("dark", "light", "print"), help="ground of the picture (default dark)")
     parser.add_argument("--seed", type=int, metavar="N", help="another arrangement of the same graph")
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not width.isdigit() or (cross and not height.isdigit()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 2048 or 2560x1440")
+    return (int(width), int(height)) if cross else int(width)
 
 
 def run(args: argparse.Namespace) -> int:

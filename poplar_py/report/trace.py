@@ -13,7 +13,7 @@ from . import phases
 
 LIMIT = 20_000  # supersteps written; a viewer grows slow beyond
 _ORDER = (2, 1, 0, 3)  # a superstep is sync, exchange, compute; then the host, where it takes part
-_COLOURS = {"compute": "rail_response", "exchange": "bad", "sync": "yellow", "host": "grey"}
+_COLOURS = {"compute": "good", "exchange": "rail_response", "sync": "grey", "host": "rail_animation"}
 
 
 def trace(report: Any, limit: int = LIMIT) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def sentence(report: Any) -> str:
         parts = [
             f"{name} {share(phases[name], total)}" for name in sorted(phases, key=lambda n: -phases[n]) if phases[name]
         ]
-        return f"No part takes half of the time: {', '.join(parts)}."
-    text = f"{share(phases[largest], total)} of the time is {largest}: {_ADVICE[largest]}"
-    if largest == "compute" and report.tile_balance < 0.5:
-        text += f", but unevenly (balance {report.tile_balance:.2f}): most tiles wait for a few"
+        text = f"No part takes half of the time: {', '.join(parts)}"
+    else:
+        text = f"{share(phases[largest], total)} of the time is {largest}: {_ADVICE[largest]}"
+    if phases["compute"] and report.tile_balance < 0.5:
+        text += f"; compute is uneven (balance {report.tile_balance:.2f}), so most tiles wait for a few"
     return text + "."

@@ -69,10 +69,21 @@ def test_import_of_something_unknown_is_suggested():
         Library().add_source("from poplar_py import VECTR\n", "mine.py")
 
 
+ADD = "from poplar_py import *\nclass Add(Codelet):\n    x = Input()\n    def compute(x):\n        pass\n"
+
+
 def test_one_name_in_two_files():
+    library = Library()
+    library.add_source(ADD, "one.py")
+    with pytest.raises(CodeletError, match=r"codelet Add is in one.py and in two.py"):
+        library.add_source(ADD + "\n# another\n", "two.py")
+
+
+def test_a_users_codelet_stands_in_front_of_ours():
     library = Library.builtin().copy()
-    with pytest.raises(CodeletError, match=r"codelet Add is in .*binary.py and in mine.py"):
-        library.add_source("from poplar_py import *\nclass Add(Codelet):\n    x = Input()\n    def compute(x):\n        pass\n", "mine.py")
+    library.add_source(ADD, "mine.py")
+    assert library["Add"].is_user and list(library["Add"].fields) == ["x"]
+    assert not library["::Add"].is_user and not Library.builtin()["Add"].is_user
 
 
 def test_the_same_source_may_come_twice(load):

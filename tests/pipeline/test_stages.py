@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import poplar_py as pp
-from poplar_py.pipeline import STAGES
+from poplar_py.pipeline import MODEL_STAGES, STAGES
 from tests.engine.conftest import Build
 
 
@@ -38,6 +38,26 @@ def test_each_stage_prints(golden, stage):
 def test_the_graph_prints(golden):
     graph, _ = hand_made()
     golden.check("graph", "hand_made", graph.text())
+
+
+TWO_LAYERS = """
+name: two_layers
+batch: 4
+seed: 1
+input: {shape: [6]}
+layers:
+  - dense: {units: 5, activation: relu, name: fc1}
+  - dense: {units: 3, name: fc2}
+training: {loss: softmax_cross_entropy, optimiser: {momentum: {learning_rate: 0.1, momentum: 0.9}}, batch: 4, epochs: 1}
+"""
+
+
+@pytest.mark.parametrize("stage", MODEL_STAGES)
+def test_each_stage_of_a_model_prints(golden, stage, tmp_path):
+    path = tmp_path / "two_layers.yaml"
+    path.write_text(TWO_LAYERS)
+    result = pp.compile(path, pp.Target.tiny(4), training=True, stop_after=stage)
+    golden.check(stage, "two_layers", result if isinstance(result, str) else result.text())
 
 
 def test_compiling_is_deterministic():
