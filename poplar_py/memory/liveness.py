@@ -193,12 +193,10 @@ class _Flow:
 
     def _loop(self, body: Tree, live: int, never: bool) -> int:
         before = self.back(body, live)
-        if never:  # its supersteps have lifetimes all the same
-            return live
         while True:
             again = self.back(body, live | before)
             if again | before == before:
-                return before
+                return live if never else before  # a body that never runs has lifetimes all the same
             before |= again
 
     def _while(self, tree: Tree, live: int) -> int:
