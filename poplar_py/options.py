@@ -21,8 +21,10 @@ def read_options(given: Mapping[str, Any] | None, defaults: Mapping[str, Any], w
             )
         default = defaults[name]
         number = isinstance(default, (int, float)) and not isinstance(default, bool)
-        if default is not None and not isinstance(value, type(default)) and not (
-            number and isinstance(value, (int, float)) and not isinstance(value, bool)
+        if (
+            default is not None
+            and not isinstance(value, type(default))
+            and not (number and isinstance(value, (int, float)) and not isinstance(value, bool))
         ):
             raise InvalidOption(
                 f"{where} option '{name}' is {value!r}; it takes a {type(default).__name__} (default {default!r})"

@@ -54,8 +54,13 @@ class _Stopped(Exception):
 
 
 def compile_graph(
-    graph: Graph, programs: Sequence[Program] | Program, options: Mapping[str, Any] | None = None, *,
-    stop_after: str | None = None, progress: Progress | None = None, name: str | None = None,
+    graph: Graph,
+    programs: Sequence[Program] | Program,
+    options: Mapping[str, Any] | None = None,
+    *,
+    stop_after: str | None = None,
+    progress: Progress | None = None,
+    name: str | None = None,
 ) -> Any:
     """Compile a graph with its programs to an Executable (or to what `stop_after` names).
 
@@ -70,8 +75,14 @@ def compile_graph(
 
 
 def compile(
-    model: Any, target: Target | Device | None = None, *, batch: int | None = None, training: bool = False,
-    dtype: Any = None, options: Mapping[str, Any] | None = None, stop_after: str | None = None,
+    model: Any,
+    target: Target | Device | None = None,
+    *,
+    batch: int | None = None,
+    training: bool = False,
+    dtype: Any = None,
+    options: Mapping[str, Any] | None = None,
+    stop_after: str | None = None,
     progress: Progress | None = None,
 ) -> Any:
     """Compile a model description to an Executable (or to what `stop_after` names).

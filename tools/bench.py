@@ -59,7 +59,9 @@ class Row:
     def __str__(self) -> str:
         ratio = self.value / self.goal if self.goal else float("nan")
         mark = "  <--" if ratio > 1 else ""
-        return f"{self.name:44s} {self.value:12.4g} {self.unit:10s} goal {self.goal:8.4g}  {ratio:6.2f}{mark}  {self.note}"
+        return (
+            f"{self.name:44s} {self.value:12.4g} {self.unit:10s} goal {self.goal:8.4g}  {ratio:6.2f}{mark}  {self.note}"
+        )
 
 
 BENCHES: dict[str, Callable[[], Iterator[Row]]] = {}
@@ -178,6 +180,7 @@ def bench_repeat() -> Iterator[Row]:
 def bench_mlp() -> Iterator[Row]:
     """mnist_mlp, batch 32: one simulated training step, and the same step in PyTorch, in turn."""
     import poplar_py as pp
+
     begin = time.perf_counter()
     executable = pp.compile(str(ROOT / "models/mnist_mlp.yaml"), pp.Target.gc200(), batch=32, training=True)
     compiled = time.perf_counter() - begin
@@ -220,7 +223,11 @@ def torch_mlp(x: np.ndarray, labels: np.ndarray) -> Callable[[], object] | None:
 
     torch.set_num_threads(THREADS)
     model = torch.nn.Sequential(
-        torch.nn.Linear(784, 1500), torch.nn.ReLU(), torch.nn.Linear(1500, 1500), torch.nn.ReLU(), torch.nn.Linear(1500, 10)
+        torch.nn.Linear(784, 1500),
+        torch.nn.ReLU(),
+        torch.nn.Linear(1500, 1500),
+        torch.nn.ReLU(),
+        torch.nn.Linear(1500, 10),
     )
     optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     loss = torch.nn.CrossEntropyLoss()
@@ -249,7 +256,11 @@ def bench_demo() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         out = subprocess.run(
-            [sys.executable, "-m", "poplar_py", "demo", "--json", "-o", folder], cwd=ROOT, check=True, capture_output=True, text=True
+            [sys.executable, "-m", "poplar_py", "demo", "--json", "-o", folder],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         taken = time.perf_counter() - begin
     result = json.loads(out.stdout)

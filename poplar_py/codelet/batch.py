@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class Signature:
         return f"{self.info.name}({', '.join(f'{n}={d}' for n, d in self.dtypes.items())})"
 
 
-@lru_cache(maxsize=None)
+@cache
 def rewritten(signature: Signature) -> Rewritten:
     """The codelet's `compute` with every type written out. Raises CodeletError."""
     return Rewriter(signature.info, signature.dtypes).run()
@@ -81,7 +81,7 @@ def _names() -> dict[str, Any]:
     return named | types | {"__inf": float("inf"), "__nan": float("nan")}
 
 
-@lru_cache(maxsize=None)
+@cache
 def interpreted(signature: Signature) -> Callable[..., None]:
     """The rewritten `compute` as a plain Python function of keyword arguments.
 

@@ -57,22 +57,22 @@ def _field(direction: str, kind: Any, dtype: Any, partial: bool = False) -> Fiel
     return Field(direction, kind, None if dtype is None else as_dtype(dtype), bool(partial))
 
 
-def Input(kind: Any = SCALAR, dtype: Any = None) -> Field:  # noqa: N802 (Poplar's names)
+def Input(kind: Any = SCALAR, dtype: Any = None) -> Field:
     """A field that `compute` reads. `dtype=None` takes any element type."""
     return _field("in", kind, dtype)
 
 
-def Output(kind: Any = SCALAR, dtype: Any = None, partial: bool = False) -> Field:  # noqa: N802
+def Output(kind: Any = SCALAR, dtype: Any = None, partial: bool = False) -> Field:
     """A field that `compute` writes wholly, or in part where `partial`; what it held before is kept only then."""
     return _field("out", kind, dtype, partial)
 
 
-def InOut(kind: Any = SCALAR, dtype: Any = None) -> Field:  # noqa: N802
+def InOut(kind: Any = SCALAR, dtype: Any = None) -> Field:
     """A field that `compute` reads and writes."""
     return _field("inout", kind, dtype)
 
 
-def Constant(dtype: Any = None, default: Any = None) -> Field:  # noqa: N802
+def Constant(dtype: Any = None, default: Any = None) -> Field:
     """A number known when the graph is compiled; without `dtype` it is INT or FLOAT as the number given."""
     return Field("constant", SCALAR, None if dtype is None else as_dtype(dtype), False, default)
 

@@ -13,7 +13,19 @@ import numpy as np
 from ..errors import CodeletError, did_you_mean
 from . import vocabulary
 from .kinds import (
-    BOOL, F32, INDEX, NUMPY_NAME, WIDTH, Array, Literal, cast, common, comparable, is_integer, is_unsigned, limits,
+    BOOL,
+    F32,
+    INDEX,
+    NUMPY_NAME,
+    WIDTH,
+    Array,
+    Literal,
+    cast,
+    common,
+    comparable,
+    is_integer,
+    is_unsigned,
+    limits,
     settle,
 )  # fmt: skip
 

@@ -21,8 +21,8 @@ from .. import dtypes as element_types
 from ..dtypes import FLOAT, INT, DType
 from ..errors import CodeletError, FileLoadError, UnknownVertexType, did_you_mean
 from ..target import Target
-from . import cost, vocabulary
 from . import codelet as base
+from . import cost, vocabulary
 from .codelet import Codelet, Field
 
 OURS = "::"  # before a name: our codelet, whatever the user has loaded

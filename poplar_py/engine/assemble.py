@@ -34,8 +34,16 @@ def assemble(
 
     dead = liveness.alive & ~liveness.after
     return Executable(
-        graph.name, graph, schedule, layout, exchange.routes, exchange.route_area, exchange.copies,
-        _host_plans(graph, schedule, layout), memory, [price(s) for s in schedule.steps],
+        graph.name,
+        graph,
+        schedule,
+        layout,
+        exchange.routes,
+        exchange.route_area,
+        exchange.copies,
+        _host_plans(graph, schedule, layout),
+        memory,
+        [price(s) for s in schedule.steps],
         dead_after={s: np.flatnonzero(dead[s]).tolist() for s in range(len(schedule.steps)) if dead[s].any()},
     )
 

@@ -25,9 +25,7 @@ def copy_pieces(source: np.ndarray, target: np.ndarray, src: np.ndarray, dst: np
 
 def reads(engine: Any, name: str, block: Block, windows: dict[str, tuple]) -> Any:
     """An action that raises where a vertex is about to read bytes nobody wrote."""
-    wanted = [
-        f for f in windows if block.info.fields[f].direction in ("in", "inout")
-    ]
+    wanted = [f for f in windows if block.info.fields[f].direction in ("in", "inout")]
 
     def run() -> None:
         for field in wanted:

@@ -10,7 +10,9 @@ from ..program.supersteps import Schedule, Tree
 Action = Callable[[], None]
 
 
-def build(schedule: Schedule, run_step: Callable[[int], Action], read: Callable[[int], Callable[[], int]]) -> list[Action]:
+def build(
+    schedule: Schedule, run_step: Callable[[int], Action], read: Callable[[int], Callable[[], int]]
+) -> list[Action]:
     """A callable per program. `run_step(i)` returns superstep i as a callable, `read(i)` one that returns its predicate.
 
     Each is asked for once per place in the trees, so what they return can be prepared in advance.

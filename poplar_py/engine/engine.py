@@ -30,7 +30,13 @@ _PIECE = 4096  # rows of a move that one thread takes at the least
 def default_threads() -> int:
     """POPLAR_PY_THREADS, else the processors this process may use."""
     given = os.environ.get("POPLAR_PY_THREADS", "")
-    return max(1, int(given)) if given.isdigit() else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        max(1, int(given))
+        if given.isdigit()
+        else len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 class Engine(BaseEngine):
@@ -79,7 +85,9 @@ class Engine(BaseEngine):
             self._host[key] = address, plan.size, np.cumsum(plan.size) - plan.size
         return self._host[key]
 
-    def _transfer(self, source: np.ndarray, target: np.ndarray, src: np.ndarray, dst: np.ndarray, size: np.ndarray) -> None:
+    def _transfer(
+        self, source: np.ndarray, target: np.ndarray, src: np.ndarray, dst: np.ndarray, size: np.ndarray
+    ) -> None:
         checks.copy_pieces(source, target, src, dst, size)
 
     def _read_words(self, key: str, tensor: Any) -> np.ndarray:

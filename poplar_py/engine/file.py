@@ -83,7 +83,9 @@ class _Writer:
                 return {"~": "tensor", "v": [thing.dtype.name, thing.offset, list(thing.shape), list(thing.strides)]}
             return {"~": "elements", "v": [thing.dtype.name, self._array(thing.index)]}
         if isinstance(thing, Edges):
-            columns = {k: self.pack(getattr(thing, k)) for k in ("n", "start", "rows", "cols", "stride", "elements", "offset")}
+            columns = {
+                k: self.pack(getattr(thing, k)) for k in ("n", "start", "rows", "cols", "stride", "elements", "offset")
+            }
             return {"~": "edges", "dtype": thing.dtype.name, **columns}
         if isinstance(thing, dict):
             return {"~": "dict", "v": [[self._key(k), self.pack(v)] for k, v in thing.items()]}
@@ -144,7 +146,15 @@ def _pack_graph(writer: _Writer, graph: Graph) -> dict[str, Any]:
         "name": graph.name,
         "target": writer.pack(graph.target),
         "variables": [
-            [v.name, v.dtype.name, list(v.shape), v.base, v.is_constant, writer.pack(v.data), *map(writer.pack, v.runs())]
+            [
+                v.name,
+                v.dtype.name,
+                list(v.shape),
+                v.base,
+                v.is_constant,
+                writer.pack(v.data),
+                *map(writer.pack, v.runs()),
+            ]
             for v in graph.variables
         ],
         "compute_sets": [[cs.name, [_pack_block(writer, b) for b in cs.blocks]] for cs in graph.compute_sets],
@@ -161,19 +171,30 @@ def _pack_codelet(info: Any) -> dict[str, Any]:
     fields = []
     for f in info.fields.values():
         record = {k: getattr(f, k) for k in ("name", "direction", "kind", "partial")}
-        record["default"] = None if f.default is None else float(f.default) if isinstance(f.default, float) else int(f.default)
+        record["default"] = (
+            None if f.default is None else float(f.default) if isinstance(f.default, float) else int(f.default)
+        )
         record["dtype"] = f.dtype.name if f.dtype else None
         fields.append(record)
     return {
-        "name": info.name, "kind": info.kind, "hash": info.hash, "is_user": info.is_user, "fields": fields,
-        "instructions": int(info.instructions), "source": info.source if info.is_user else "",
+        "name": info.name,
+        "kind": info.kind,
+        "hash": info.hash,
+        "is_user": info.is_user,
+        "fields": fields,
+        "instructions": int(info.instructions),
+        "source": info.source if info.is_user else "",
     }
 
 
 def _pack_block(writer: _Writer, block: Block) -> dict[str, Any]:
     return {
-        "codelet": block.codelet, "n": block.n, "tile": writer.pack(block.tile), "index": writer.pack(block.index),
-        "fields": writer.pack(block.fields), "constants": writer.pack({k: np.asarray(v) for k, v in block.constants.items()}),
+        "codelet": block.codelet,
+        "n": block.n,
+        "tile": writer.pack(block.tile),
+        "index": writer.pack(block.index),
+        "fields": writer.pack(block.fields),
+        "constants": writer.pack({k: np.asarray(v) for k, v in block.constants.items()}),
     }
 
 
@@ -249,7 +270,9 @@ def _open(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     header = json.loads(text)
     first = (len(MAGIC) + 16 + length + _ALIGN - 1) // _ALIGN * _ALIGN
     if path.stat().st_size < first + header["bytes"]:
-        raise FileLoadError(f"{path} is cut short: {path.stat().st_size} bytes of {first + header['bytes']}; compile it again")
+        raise FileLoadError(
+            f"{path} is cut short: {path.stat().st_size} bytes of {first + header['bytes']}; compile it again"
+        )
     if not header["bytes"]:
         return header, [np.zeros(shape, kind) for _, kind, shape in header["arrays"]]
     whole = np.memmap(path, np.uint8, "r", offset=first)

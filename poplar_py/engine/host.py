@@ -19,7 +19,9 @@ def from_host(tensor: Tensor, value: Any, what: str) -> np.ndarray:
     if array.dtype != tensor.dtype.np:
         same_kind = array.dtype.kind == tensor.dtype.np.kind or (array.dtype.kind in "iu" and tensor.dtype.is_integral)
         if isinstance(value, np.ndarray) or not (same_kind or (array.dtype.kind in "iub" and tensor.dtype.is_floating)):
-            raise TensorIOError(f"{what} is {tensor.dtype}, the array is {array.dtype}; convert it with .astype({tensor.dtype.np})")
+            raise TensorIOError(
+                f"{what} is {tensor.dtype}, the array is {array.dtype}; convert it with .astype({tensor.dtype.np})"
+            )
         array = array.astype(tensor.dtype.np)
     if array.shape != tensor.shape and array.size != tensor.size:
         raise TensorIOError(f"{what} has shape {list(tensor.shape)}, the array has {list(array.shape)}")
@@ -36,7 +38,9 @@ def to_host(element_type: DType, words: np.ndarray, shape: tuple[int, ...]) -> n
 def handle_of(table: dict[str, Tensor], handle: str, what: str) -> Tensor:
     if handle not in table:
         known = ", ".join(table) or "none"
-        raise TensorIOError(f"no tensor is created for host {what} under '{handle}'.{did_you_mean(handle, table)} Handles: {known}")
+        raise TensorIOError(
+            f"no tensor is created for host {what} under '{handle}'.{did_you_mean(handle, table)} Handles: {known}"
+        )
     return table[handle]
 
 
@@ -61,7 +65,9 @@ class Streams:
         if array.dtype != stream.dtype.np:
             raise StreamConnectionError(f"stream '{handle}' is {stream.dtype}, the array is {array.dtype}")
         if not array.flags.c_contiguous or (not stream.to_device and not array.flags.writeable):
-            raise StreamConnectionError(f"stream '{handle}': the array must be contiguous" + ("" if stream.to_device else " and writeable"))
+            raise StreamConnectionError(
+                f"stream '{handle}': the array must be contiguous" + ("" if stream.to_device else " and writeable")
+            )
         if array.size < stream.size:
             raise StreamConnectionError(
                 f"stream '{handle}' moves {stream.size} elements at a time, the array has {array.size}"

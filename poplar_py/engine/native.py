@@ -8,8 +8,17 @@ _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
 
 
 @njit(
-    types.void(types.int64, types.int64, types.Array(types.uint8, 1, "C"), types.Array(types.uint32, 1, "C"), _COLUMN, _COLUMN, _COLUMN),
-    cache=True, nogil=True,
+    types.void(
+        types.int64,
+        types.int64,
+        types.Array(types.uint8, 1, "C"),
+        types.Array(types.uint32, 1, "C"),
+        _COLUMN,
+        _COLUMN,
+        _COLUMN,
+    ),
+    cache=True,
+    nogil=True,
 )
 def move(first, last, mem, words, src, dst, size):
     """Rows [first, last): `size` bytes from `src` to `dst`, byte places in `mem`; `words` is the same memory."""
@@ -29,8 +38,11 @@ def move(first, last, mem, words, src, dst, size):
 
 
 @njit(
-    types.void(types.Array(types.uint8, 1, "A", readonly=True), types.Array(types.uint8, 1, "C"), _COLUMN, _COLUMN, _COLUMN),
-    cache=True, nogil=True,
+    types.void(
+        types.Array(types.uint8, 1, "A", readonly=True), types.Array(types.uint8, 1, "C"), _COLUMN, _COLUMN, _COLUMN
+    ),
+    cache=True,
+    nogil=True,
 )
 def copy_between(source, target, src, dst, size):
     """Byte pieces from one array to another."""
@@ -49,7 +61,8 @@ def fill(mem, start, size, value):
 
 @njit(
     types.int64(types.Array(types.uint8, 1, "C"), _COLUMN, _COLUMN, _COLUMN, _COLUMN, types.int64),
-    cache=True, nogil=True,
+    cache=True,
+    nogil=True,
 )
 def first_undefined(defined, start, rows, row_bytes, stride_bytes, count):
     """The first window with an undefined byte, or -1. Window v: rows[v] runs of row_bytes[v] bytes stride_bytes[v] apart."""
@@ -64,7 +77,8 @@ def first_undefined(defined, start, rows, row_bytes, stride_bytes, count):
 
 @njit(
     types.void(types.Array(types.uint8, 1, "C"), _COLUMN, _COLUMN, _COLUMN, _COLUMN, types.int64),
-    cache=True, nogil=True,
+    cache=True,
+    nogil=True,
 )
 def mark_defined(defined, start, rows, row_bytes, stride_bytes, count):
     """Mark the bytes of windows as defined."""

@@ -46,13 +46,22 @@ def compute_cycles(graph: Graph, compute_set: int) -> np.ndarray:
 def exchange_cycles(target: Target, traffic: Traffic) -> np.ndarray:
     """Tile cycles of an exchange phase, on-tile copies of rearrangements included."""
     return clock.exchange_cycles(
-        target, traffic.words_in, traffic.words_out, traffic.fragments_in + traffic.fragments_out, traffic.short_fragments
+        target,
+        traffic.words_in,
+        traffic.words_out,
+        traffic.fragments_in + traffic.fragments_out,
+        traffic.short_fragments,
     ) + clock.copy_cycles(target, traffic.local_bytes, traffic.local_copies)
 
 
 def price_step(
-    graph: Graph, step: Superstep, compute: np.ndarray | None, before: Traffic | None, after: Traffic | None,
-    routes: Routes | None, host_bytes: int,
+    graph: Graph,
+    step: Superstep,
+    compute: np.ndarray | None,
+    before: Traffic | None,
+    after: Traffic | None,
+    routes: Routes | None,
+    host_bytes: int,
 ) -> Step:
     """The price of one superstep."""
     target = graph.target
@@ -61,9 +70,15 @@ def price_step(
     exchange_in = exchange_cycles(target, before) if before is not None else zeros
     exchange_out = exchange_cycles(target, after) if after is not None else zeros
     result = Step(
-        step.index, step.kind, step.name, step.compute_set,
-        zeros if compute is None else compute, exchange_in, exchange_out,
-        sum((t.bytes_in for t in phases), zeros), sum((t.bytes_out for t in phases), zeros),
+        step.index,
+        step.kind,
+        step.name,
+        step.compute_set,
+        zeros if compute is None else compute,
+        exchange_in,
+        exchange_out,
+        sum((t.bytes_in for t in phases), zeros),
+        sum((t.bytes_out for t in phases), zeros),
         num_exchange_regions=sum(t.num_regions for t in phases),
         multicast_bytes_saved=sum(t.multicast_bytes_saved for t in phases),
         rearranged_bytes=routes.rearranged_bytes if routes else 0,
@@ -71,7 +86,11 @@ def price_step(
     )
     sync = target.sync_cycles if target.num_ipus == 1 else target.external_sync_cycles
     if step.kind in ("stream_in", "stream_out"):
-        rate = target.host_to_device_bytes_per_second if step.kind == "stream_in" else target.device_to_host_bytes_per_second
+        rate = (
+            target.host_to_device_bytes_per_second
+            if step.kind == "stream_in"
+            else target.device_to_host_bytes_per_second
+        )
         result.host_cycles = target.host_latency_cycles + math.ceil(host_bytes * target.tile_clock_hz / rate)
         result.sync_cycles = target.external_sync_cycles
     elif step.kind in ("sync", "print"):
@@ -81,7 +100,9 @@ def price_step(
     elif step.kind in ("execute", "copy"):
         result.sync_cycles = sync + (sync if exchange_out.any() else 0)
     result.cycles = int(
-        result.sync_cycles + result.host_cycles + (exchange_in + result.compute_cycles).max(initial=0)
+        result.sync_cycles
+        + result.host_cycles
+        + (exchange_in + result.compute_cycles).max(initial=0)
         + exchange_out.max(initial=0)
     )
     return result

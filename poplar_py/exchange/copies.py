@@ -44,8 +44,12 @@ def plan_copy(layout: Layout, source: Tensor, destination: Tensor) -> tuple[Tran
     a = np.searchsorted(a_end, begin, side="right")
     b = np.searchsorted(b_end, begin, side="right")
     moves = Transfers(
-        a_tile[a], a_owner[a], a_place[a] + (begin - (a_end - a_length)[a]) * size,
-        b_tile[b], b_owner[b], b_place[b] + (begin - (b_end - b_length)[b]) * size,
+        a_tile[a],
+        a_owner[a],
+        a_place[a] + (begin - (a_end - a_length)[a]) * size,
+        b_tile[b],
+        b_owner[b],
+        b_place[b] + (begin - (b_end - b_length)[b]) * size,
         (ends - begin) * size,
     ).merged()
     if not _share(source, destination):

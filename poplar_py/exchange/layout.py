@@ -91,6 +91,16 @@ def lay_out(graph: Graph) -> Layout:
         shift += 1
     bucket = np.searchsorted(start, np.arange((total >> shift) + 1, dtype=np.int64) << shift, side="right") - 1
     return Layout(
-        start, tile, local, variable, np.array([v.dtype.size for v in graph.variables], np.int64),
-        fragments // num_tiles, fragments % num_tiles, sizes, num_tiles, total, bucket, shift,
+        start,
+        tile,
+        local,
+        variable,
+        np.array([v.dtype.size for v in graph.variables], np.int64),
+        fragments // num_tiles,
+        fragments % num_tiles,
+        sizes,
+        num_tiles,
+        total,
+        bucket,
+        shift,
     )

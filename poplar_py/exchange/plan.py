@@ -54,8 +54,14 @@ class ExchangePlan:
             fragments = before.num_regions + after.num_regions
             received = int(before.bytes_in.sum() + after.bytes_in.sum())
             saved = before.multicast_bytes_saved + after.multicast_bytes_saved
-            rearranged = f", rearranged {' '.join(self.routes[i].rearranged)}" if kind == "cs" and self.routes[i].rearranged else ""
-            lines.append(f"  {kind} {i}: {fragments} regions, {received} bytes in, {saved} saved by multicast{rearranged}")
+            rearranged = (
+                f", rearranged {' '.join(self.routes[i].rearranged)}"
+                if kind == "cs" and self.routes[i].rearranged
+                else ""
+            )
+            lines.append(
+                f"  {kind} {i}: {fragments} regions, {received} bytes in, {saved} saved by multicast{rearranged}"
+            )
         return "\n".join(lines) + "\n"
 
 

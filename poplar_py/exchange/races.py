@@ -41,15 +41,20 @@ def check_races(graph: Graph, name: str, blocks: list[Block]) -> None:
     clash = np.flatnonzero(start[1:] < reach[:-1])
     if len(clash):
         same = (
-            (vertex[clash] == vertex[clash + 1]) & (start[clash] == start[clash + 1]) & (stop[clash] == stop[clash + 1])
-            & inout[clash] & inout[clash + 1]
+            (vertex[clash] == vertex[clash + 1])
+            & (start[clash] == start[clash + 1])
+            & (stop[clash] == stop[clash + 1])
+            & inout[clash]
+            & inout[clash + 1]
         )
         if not same.all():
             at = int(clash[np.flatnonzero(~same)[0]]) + 1
             other = at - 1
             while stop[other] <= start[at]:
                 other -= 1
-            _report(graph, name, blocks, "write", (vertex[other], field[other]), (vertex[at], field[at]), int(start[at]))
+            _report(
+                graph, name, blocks, "write", (vertex[other], field[other]), (vertex[at], field[at]), int(start[at])
+            )
     lowest, highest = int(start[0]), int(reach[-1])
     for entry in reads:
         edges = entry[4]
@@ -95,7 +100,9 @@ def _locate(blocks: list[Block], vertex: int, field: int) -> str:
     for block in blocks:
         if vertex < block.n:
             public = int(block.index[vertex])
-            return f"vertex {public} ({block.codelet}.{list(block.fields)[int(field)]}) on tile {int(block.tile[vertex])}"
+            return (
+                f"vertex {public} ({block.codelet}.{list(block.fields)[int(field)]}) on tile {int(block.tile[vertex])}"
+            )
         vertex -= block.n
     return f"vertex {vertex}"
 

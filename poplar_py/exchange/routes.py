@@ -86,13 +86,25 @@ def _direct(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
     n = edges.n
     if edges.is_scattered:
         return _direct_scattered(layout, tile, edges)
-    rows, cols, stride = (np.broadcast_to(np.asarray(c, np.int64), (n,)) for c in (edges.rows, edges.cols, edges.stride))
+    rows, cols, stride = (
+        np.broadcast_to(np.asarray(c, np.int64), (n,)) for c in (edges.rows, edges.cols, edges.stride)
+    )
     start = np.asarray(edges.start, np.int64)
     if len(layout.start) == 0:
         return Placed(np.full(n, NOTHING, np.int64), np.zeros(n, np.int64), cols.copy())
     owner, place, row_stride = place_windows(
-        tile, start, rows, cols, stride, layout.start, layout.tile, layout.local, layout.variable,
-        layout.bucket, layout.shift, layout.num_elements,
+        tile,
+        start,
+        rows,
+        cols,
+        stride,
+        layout.start,
+        layout.tile,
+        layout.local,
+        layout.variable,
+        layout.bucket,
+        layout.shift,
+        layout.num_elements,
     )
     return Placed(owner, place * edges.dtype.size, row_stride)
 
@@ -144,14 +156,14 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
     from .native import matrix_stride, unite
 
     parts = [_rows_of(r.edges, r.chosen) for r in shared]
-    tile = np.concatenate([
-        blocks[r.block].tile[r.chosen][window].astype(np.int64) for r, (window, *_) in zip(shared, parts, strict=True)
-    ])
+    tile = np.concatenate(
+        [blocks[r.block].tile[r.chosen][window].astype(np.int64) for r, (window, *_) in zip(shared, parts, strict=True)]
+    )
     start = np.concatenate([p[1] for p in parts])
     length = np.concatenate([p[2] for p in parts])
-    size = np.concatenate([
-        np.full(len(p[1]), r.edges.dtype.size, np.int64) for r, p in zip(shared, parts, strict=True)
-    ])
+    size = np.concatenate(
+        [np.full(len(p[1]), r.edges.dtype.size, np.int64) for r, p in zip(shared, parts, strict=True)]
+    )
     key = tile * layout.num_elements + start
     order = np.arange(len(key)) if (key[1:] >= key[:-1]).all() else np.argsort(key)
     place, united, area_tile, area_start, area_length, area_place, region_bytes = unite(

@@ -49,9 +49,16 @@ def measure(moves: Transfers, num_tiles: int) -> Traffic:
     total = int(away.size.sum())
     sent = away.size[unique]
     return Traffic(
-        _sum(away.dst_tile, words, num_tiles), _sum(away.src_tile[unique], words[unique], num_tiles),
-        fragments_in, np.bincount(away.src_tile[unique], minlength=num_tiles), short, local_bytes, local_copies,
-        _sum(away.dst_tile, away.size, num_tiles), _sum(away.src_tile[unique], sent, num_tiles), total - int(sent.sum()),
+        _sum(away.dst_tile, words, num_tiles),
+        _sum(away.src_tile[unique], words[unique], num_tiles),
+        fragments_in,
+        np.bincount(away.src_tile[unique], minlength=num_tiles),
+        short,
+        local_bytes,
+        local_copies,
+        _sum(away.dst_tile, away.size, num_tiles),
+        _sum(away.src_tile[unique], sent, num_tiles),
+        total - int(sent.sum()),
     )
 
 

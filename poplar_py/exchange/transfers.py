@@ -51,9 +51,7 @@ class Transfers:
             return self
         from .native import join_pieces
 
-        first = join_pieces(
-            self.src_tile, self.src_owner, self.src, self.dst_tile, self.dst_owner, self.dst, self.size
-        )
+        first = join_pieces(self.src_tile, self.src_owner, self.src, self.dst_tile, self.dst_owner, self.dst, self.size)
         at = np.flatnonzero(first)
         if len(at) == len(self):
             return self
@@ -62,9 +60,7 @@ class Transfers:
         return joined
 
     def reversed(self) -> Transfers:
-        return Transfers(
-            self.dst_tile, self.dst_owner, self.dst, self.src_tile, self.src_owner, self.src, self.size
-        )
+        return Transfers(self.dst_tile, self.dst_owner, self.dst, self.src_tile, self.src_owner, self.src, self.size)
 
 
 def fetch(
@@ -79,7 +75,17 @@ def fetch(
     if len(start) == 0:
         return Transfers.none()
     src_tile, owner, src, to_tile, to, count = fetch_rows(
-        start, length, dst_tile, dst, size, layout.start, layout.tile, layout.local, layout.variable,
-        layout.bucket, layout.shift, layout.num_elements,
+        start,
+        length,
+        dst_tile,
+        dst,
+        size,
+        layout.start,
+        layout.tile,
+        layout.local,
+        layout.variable,
+        layout.bucket,
+        layout.shift,
+        layout.num_elements,
     )
     return Transfers(src_tile, owner, src, to_tile, np.broadcast_to(np.int32(AREA), src.shape), to, count)

@@ -5,4 +5,17 @@ from .tensor import Tensor, Windows, append, concat
 from .variable import Variable
 from .vertices import Block, Edges, Vertex
 
-__all__ = ["Block", "ComputeSet", "DataStream", "Edges", "Function", "Graph", "Tensor", "Variable", "Vertex", "Windows", "append", "concat"]
+__all__ = [
+    "Block",
+    "ComputeSet",
+    "DataStream",
+    "Edges",
+    "Function",
+    "Graph",
+    "Tensor",
+    "Variable",
+    "Vertex",
+    "Windows",
+    "append",
+    "concat",
+]

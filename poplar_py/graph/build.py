@@ -46,7 +46,9 @@ class PendingVertices:
 
     def _row(self, vertex: Vertex) -> _Row:
         if vertex.index not in self.rows:
-            raise GraphConnectionError(f"vertex {vertex.index} was added by add_vertices, which connects and maps at once")
+            raise GraphConnectionError(
+                f"vertex {vertex.index} was added by add_vertices, which connects and maps at once"
+            )
         return self.rows[vertex.index]
 
     def connect(self, ref: FieldRef, value: Any) -> None:
@@ -62,7 +64,9 @@ class PendingVertices:
         if ref.field in row.fields and not constant:
             raise GraphConnectionError(f"{where}: field '{ref.field}' of {row.info.name} is connected already")
         if constant and isinstance(value, Tensor):
-            raise GraphConnectionError(f"{where}: field '{ref.field}' of {row.info.name} is a constant; give it a number")
+            raise GraphConnectionError(
+                f"{where}: field '{ref.field}' of {row.info.name} is a constant; give it a number"
+            )
         row.fields[ref.field] = value
 
     def map(self, vertex: Vertex, tile: int) -> None:
@@ -74,12 +78,18 @@ class PendingVertices:
         for row in self.rows.values():
             where = f"{row.compute_set.name}: vertex {row.index}"
             if row.tile < 0:
-                raise InvalidTileMapping(f"{where} ({row.info.name}) has no tile; call graph.set_tile_mapping(vertex, tile)")
+                raise InvalidTileMapping(
+                    f"{where} ({row.info.name}) has no tile; call graph.set_tile_mapping(vertex, tile)"
+                )
             block = make_block(self.graph, row.info, row.compute_set, row.tile, row.fields, False, where)
             if block.n != 1:
-                raise GraphConnectionError(f"{where}: a constant of {row.info.name} is an array; one vertex takes numbers")
-            alike = (row.compute_set.index, row.info.name) + tuple(block.dtypes.values()) + tuple(
-                e.is_scattered for e in block.fields.values()
+                raise GraphConnectionError(
+                    f"{where}: a constant of {row.info.name} is an array; one vertex takes numbers"
+                )
+            alike = (
+                (row.compute_set.index, row.info.name)
+                + tuple(block.dtypes.values())
+                + tuple(e.is_scattered for e in block.fields.values())
             )
             groups.setdefault(alike, []).append((row, block))
         for members in groups.values():

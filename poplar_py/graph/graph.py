@@ -18,10 +18,7 @@ from ..dtypes import BOOL, HALF, DType, dtype
 from ..errors import (
     GraphConnectionError,
     GraphObjectCreationError,
-    GraphProgramCompilationError,
-    IndexOutOfRange,
     InvalidTileMapping,
-    PoplarError,
     ShapeError,
     TypeMismatch,
     UnknownField,
@@ -201,7 +198,9 @@ class Graph:
         for s, n in list(zip(start, length, strict=True))[:3]:
             v = self.variables[int(self.variable_index(np.array([s]))[0])]
             first = int(s) - v.base
-            parts.append(v.name if n == v.size else f"{v.name}[{first}]" if n == 1 else f"{v.name}[{first}:{first + n}]")
+            parts.append(
+                v.name if n == v.size else f"{v.name}[{first}]" if n == 1 else f"{v.name}[{first}:{first + n}]"
+            )
         return "+".join(parts) + ("+..." if len(start) > 3 else "")
 
     # tile mapping ----------------------------------------------------------------------------------------------
@@ -338,7 +337,9 @@ class Graph:
                     f" Fields: {', '.join(info.fields)}"
                 )
 
-    def add_vertex(self, cs: ComputeSet, codelet: str, fields: dict[str, Any] | None = None, tile: Any = None) -> Vertex:
+    def add_vertex(
+        self, cs: ComputeSet, codelet: str, fields: dict[str, Any] | None = None, tile: Any = None
+    ) -> Vertex:
         """Add one vertex; fields may be connected now or later by `connect`, its tile by `set_tile_mapping`."""
         self._writing("add vertices")
         info = self.library[codelet]
@@ -406,8 +407,10 @@ class Graph:
         """A view of this graph over a subset of its tiles: a count, (lower, upper), or a list of tile numbers."""
         from .virtual import VirtualGraph
 
-        chosen = np.arange(tiles, upper) if upper is not None else (
-            np.arange(tiles) if isinstance(tiles, (int, np.integer)) else np.asarray(tiles)
+        chosen = (
+            np.arange(tiles, upper)
+            if upper is not None
+            else (np.arange(tiles) if isinstance(tiles, (int, np.integer)) else np.asarray(tiles))
         )
         return VirtualGraph(self, self._check_tiles(chosen, "virtual graph"))
 
@@ -451,5 +454,3 @@ def to_storage(element_type: DType, value: Any, shape: tuple[int, ...], name: st
     with np.errstate(over="ignore"):
         converted = (array != 0) if element_type is BOOL else array.astype(element_type.np)
     return np.ascontiguousarray(np.broadcast_to(converted, shape)).view(element_type.storage)
-
-

@@ -213,9 +213,11 @@ class Tensor:
 
         Raises IndexOutOfRange unlike Python slices, as Poplar does.
         """
-        pairs = [(begin, end, dim)] if isinstance(begin, (int, np.integer)) else [
-            (b, e, axis) for axis, (b, e) in enumerate(zip(begin, end, strict=True))
-        ]
+        pairs = (
+            [(begin, end, dim)]
+            if isinstance(begin, (int, np.integer))
+            else [(b, e, axis) for axis, (b, e) in enumerate(zip(begin, end, strict=True))]
+        )
         view = self
         for b, e, axis in pairs:
             axis = self._axis(axis)
@@ -233,10 +235,14 @@ class Tensor:
         fixed = 1
         for n in wanted:
             fixed *= n if n != -1 else 1
-        if (wanted.count(-1) > 1) or (-1 not in wanted and fixed != self.size) or (
-            -1 in wanted and (fixed == 0 or self.size % fixed)
+        if (
+            (wanted.count(-1) > 1)
+            or (-1 not in wanted and fixed != self.size)
+            or (-1 in wanted and (fixed == 0 or self.size % fixed))
         ):
-            raise ShapeError(f"{self.name} {list(self.shape)} has {self.size} elements; it cannot become {list(wanted)}")
+            raise ShapeError(
+                f"{self.name} {list(self.shape)} has {self.size} elements; it cannot become {list(wanted)}"
+            )
         try:
             return self._view(np.reshape(self._elements, wanted, copy=False))
         except ValueError:
@@ -411,8 +417,9 @@ def _joined(tensors: Sequence[Tensor], axis: int) -> Tensor | None:
     axis %= first.ndim
     total, stride = 0, first.strides[axis]
     for t in tensors:
-        same = all(a == axis or (t.shape[a] == first.shape[a] and t.strides[a] == first.strides[a])
-                   for a in range(first.ndim))
+        same = all(
+            a == axis or (t.shape[a] == first.shape[a] and t.strides[a] == first.strides[a]) for a in range(first.ndim)
+        )
         if not same or t.strides[axis] != stride or t.offset != first.offset + total * stride:
             return None
         total += t.shape[axis]

@@ -32,7 +32,11 @@ def graph_text(graph: Graph) -> str:
 def _window(edges: Any) -> str:
     rows, cols = (_value(np.asarray(c)) for c in (edges.rows, edges.cols))
     scattered = "~" if edges.is_scattered else ""
-    return f"{scattered}<{edges.dtype.name.lower()}>[{cols}]" if rows == "1" else f"{scattered}<{edges.dtype.name.lower()}>[{rows}x{cols}]"
+    return (
+        f"{scattered}<{edges.dtype.name.lower()}>[{cols}]"
+        if rows == "1"
+        else f"{scattered}<{edges.dtype.name.lower()}>[{rows}x{cols}]"
+    )
 
 
 def _value(column: np.ndarray) -> str:

@@ -74,8 +74,12 @@ def _resolve(size: int, assignments: list[tuple[Any, Any, Any]]) -> tuple[np.nda
     start, length, tile = assignments[-1]
     if np.ndim(start) == 0 and start == 0 and length == size:
         return np.zeros(1, np.int64), np.array([tile], np.int32)
-    if np.ndim(start) and start.size and start[0] == 0 and (start[1:] == start[:-1] + length[:-1]).all() and (
-        start[-1] + length[-1] == size
+    if (
+        np.ndim(start)
+        and start.size
+        and start[0] == 0
+        and (start[1:] == start[:-1] + length[:-1]).all()
+        and (start[-1] + length[-1] == size)
     ):
         return merge_runs(start[length > 0], np.broadcast_to(tile, start.shape)[length > 0])
     dense = np.full(size, -1, np.int32)

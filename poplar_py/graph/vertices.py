@@ -274,7 +274,9 @@ def make_block(
         axes = np.broadcast_shapes(*shapes, tile_column.shape)
     except ValueError:
         listed = ", ".join(f"{n} {list(a)}" for n, (_, a) in edge_fields.items())
-        raise ShapeError(f"{where}: vertex axes of {info.name} do not agree: {listed}, tile {list(tile_column.shape)}") from None
+        raise ShapeError(
+            f"{where}: vertex axes of {info.name} do not agree: {listed}, tile {list(tile_column.shape)}"
+        ) from None
     n = int(np.prod(axes, dtype=np.int64))
     column = np.broadcast_to(tile_column, axes).reshape(-1).astype(np.int32)
     block = Block(info, cs, n, column, np.zeros(0, np.int64))
@@ -321,7 +323,9 @@ def _vertex_axes(graph, info, field, name, value, strict, where):
     if tensor.graph is not graph:
         raise GraphConnectionError(f"{where}: {tensor.name} belongs to another graph")
     if field.dtype is not None and tensor.dtype != field.dtype:
-        raise TypeMismatch(f"{where}: field '{name}' of {info.name} takes {field.dtype}; {tensor.name} is {tensor.dtype}")
+        raise TypeMismatch(
+            f"{where}: field '{name}' of {info.name} takes {field.dtype}; {tensor.name} is {tensor.dtype}"
+        )
     return value, axes
 
 

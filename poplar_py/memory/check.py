@@ -170,7 +170,9 @@ def _complete(executable: Any, alive: np.ndarray, count: int) -> None:
             raise InternalError(f"memory plan of {executable.name}: {plan.names[v]} has no place on tile {t}")
     for area, tile in zip(*np.nonzero(plan.area_bytes), strict=True):
         if (count + int(area), int(tile)) not in placed:
-            raise InternalError(f"memory plan of {executable.name}: {plan.area_names[area]} has no place on tile {tile}")
+            raise InternalError(
+                f"memory plan of {executable.name}: {plan.area_names[area]} has no place on tile {tile}"
+            )
     if (plan.thing_address + plan.thing_bytes > plan.tile_bytes[plan.thing_tile]).any():
         raise InternalError(f"memory plan of {executable.name}: a thing ends above its tile's bytes")
     total = sum(column for column in plan.by_category.values())

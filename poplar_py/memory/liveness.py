@@ -97,7 +97,6 @@ class _Facts:
         kills = sum(1 << i for i, n in written.items() if n >= self.graph.variables[i].size)
         return reads, writes, kills & ~reads
 
-
     def _touched(self, edges: Edges) -> tuple[np.ndarray, np.ndarray]:
         """Variables that edges reach, and how many elements of each."""
         if not edges.num_edges:

@@ -20,7 +20,15 @@ from .code import code_bytes
 from .liveness import Liveness
 
 CATEGORIES = (
-    "variables", "constants", "exchange", "vertex_state", "vertex_code", "control_code", "exchange_code", "stacks", "gaps"
+    "variables",
+    "constants",
+    "exchange",
+    "vertex_state",
+    "vertex_code",
+    "control_code",
+    "exchange_code",
+    "stacks",
+    "gaps",
 )
 ALIGN = 8
 
@@ -89,7 +97,11 @@ class MemoryPlan:
 
 
 def plan_memory(
-    graph: Graph, schedule: Schedule, layout: Layout, liveness: Liveness, exchange: ExchangePlan,
+    graph: Graph,
+    schedule: Schedule,
+    layout: Layout,
+    liveness: Liveness,
+    exchange: ExchangePlan,
     allow_out_of_memory: bool = False,
 ) -> MemoryPlan:
     """Place everything.
@@ -126,13 +138,21 @@ def plan_memory(
     spans = [_span(alive[:, e], always[e], num_steps) for e in range(count + len(areas))]
     constant = np.array([v.is_constant for v in graph.variables] + [False] * len(areas), bool)
     plan = MemoryPlan(
-        target.bytes_per_tile, end, floor,
+        target.bytes_per_tile,
+        end,
+        floor,
         _categories(fixed, tile, entity, size, alive, always, constant, count, target.num_tiles, end),
-        fragment_address, area_address,
+        fragment_address,
+        area_address,
         np.array([a.tile_bytes for a in areas], np.int64).reshape(len(areas), target.num_tiles),
-        [a.name for a in areas], _live_bytes(entity, size, alive, always, base),
-        [v.name for v in graph.variables] + [a.name for a in areas], spans,
-        thing_tile=tile, thing_entity=entity, thing_bytes=size, thing_address=offset,
+        [a.name for a in areas],
+        _live_bytes(entity, size, alive, always, base),
+        [v.name for v in graph.variables] + [a.name for a in areas],
+        spans,
+        thing_tile=tile,
+        thing_entity=entity,
+        thing_bytes=size,
+        thing_address=offset,
     )
     if not plan.fits and not allow_out_of_memory:
         raise GraphMemoryAllocationError(out_of_memory_text(plan, alive, always, step_names, target.name))
@@ -207,7 +227,10 @@ def out_of_memory_text(
         first, last = plan.spans[entity]
         span = "always live" if always[entity] else f"live {first}..{last}"
         parts.append(f"{plan.names[entity]} {int(plan.thing_bytes[i]):,} ({span})")
-    fixed = sum(int(plan.by_category[c][tile]) for c in ("vertex_state", "vertex_code", "control_code", "exchange_code", "stacks"))
+    fixed = sum(
+        int(plan.by_category[c][tile])
+        for c in ("vertex_state", "vertex_code", "control_code", "exchange_code", "stacks")
+    )
     excess = int((plan.tile_bytes - plan.capacity_bytes)[over].sum())
     return (
         f"tile {tile} of {target_name} needs {int(plan.tile_bytes[tile]):,} bytes of {plan.capacity_bytes:,}{during};"

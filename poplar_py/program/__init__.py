@@ -19,6 +19,19 @@ from .program import (
 )
 
 __all__ = [
-    "Abort", "AbortOnCondition", "Call", "Copy", "Execute", "If", "PrintTensor", "Program", "Repeat",
-    "RepeatWhileFalse", "RepeatWhileTrue", "Sequence", "Switch", "Sync", "WriteUndef",
+    "Abort",
+    "AbortOnCondition",
+    "Call",
+    "Copy",
+    "Execute",
+    "If",
+    "PrintTensor",
+    "Program",
+    "Repeat",
+    "RepeatWhileFalse",
+    "RepeatWhileTrue",
+    "Sequence",
+    "Switch",
+    "Sync",
+    "WriteUndef",
 ]

@@ -6,10 +6,9 @@ several places.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence as Seq
+from collections.abc import Iterable
+from collections.abc import Sequence as Seq
 from typing import Any
-
-import numpy as np
 
 from ..dtypes import BOOL, INT, UNSIGNED_INT
 from ..errors import GraphConnectionError, GraphProgramCompilationError, ShapeError, TypeMismatch
@@ -98,7 +97,9 @@ class Copy(Program):
 
     def _check_stream(self, stream: DataStream, tensor: Tensor) -> None:
         if stream.dtype != tensor.dtype:
-            raise TypeMismatch(f"copy {self.name}: stream {stream.handle} is {stream.dtype}, {tensor.name} is {tensor.dtype}")
+            raise TypeMismatch(
+                f"copy {self.name}: stream {stream.handle} is {stream.dtype}, {tensor.name} is {tensor.dtype}"
+            )
         if stream.size != tensor.size:
             raise ShapeError(
                 f"copy {self.name}: stream {stream.handle} moves {stream.size} elements, {tensor.name} has {tensor.size}"
@@ -245,5 +246,3 @@ class Abort(Program):
     def __init__(self, message: str = "aborted"):
         self.message = message
         self.name = f"abort({message})"
-
-

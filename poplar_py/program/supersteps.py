@@ -95,10 +95,20 @@ class _Flatten:
         self.entered: list[int] = []
         self.done: set[int] = set()
         self.rules = {
-            p.Sequence: self.sequence, p.Execute: self.execute, p.Copy: self.copy, p.Repeat: self.repeat,
-            p.RepeatWhileTrue: self.repeat_while, p.RepeatWhileFalse: self.repeat_while, p.If: self.branch,
-            p.Switch: self.switch, p.Call: self.call, p.WriteUndef: self.undef, p.PrintTensor: self.print,
-            p.Sync: self.sync, p.AbortOnCondition: self.abort_if, p.Abort: self.abort,
+            p.Sequence: self.sequence,
+            p.Execute: self.execute,
+            p.Copy: self.copy,
+            p.Repeat: self.repeat,
+            p.RepeatWhileTrue: self.repeat_while,
+            p.RepeatWhileFalse: self.repeat_while,
+            p.If: self.branch,
+            p.Switch: self.switch,
+            p.Call: self.call,
+            p.WriteUndef: self.undef,
+            p.PrintTensor: self.print,
+            p.Sync: self.sync,
+            p.AbortOnCondition: self.abort_if,
+            p.Abort: self.abort,
         }
 
     def tree(self, program: Any) -> Tree:

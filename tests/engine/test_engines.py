@@ -34,10 +34,12 @@ def test_scattered_views_meet_contiguous_fields(build, engine_of):
     x = b.variable("x", (8, 8), np.arange(8) % 4)
     y = b.variable("y", (4,), [3, 2, 1, 0], write=False)
     z = b.variable("z", (4,), 1, write=False)
-    program = pp.Sequence([
-        b.execute("Dot", [0, 1, 2, 3], a=x[:, ::2].transpose(), b=x[::-1, 0], out=y),
-        b.execute("MatVec", 2, m=x[::2, 1:4].expand(0), x=x[5, ::3].expand(0), y=z.expand(0)),
-    ])
+    program = pp.Sequence(
+        [
+            b.execute("Dot", [0, 1, 2, 3], a=x[:, ::2].transpose(), b=x[::-1, 0], out=y),
+            b.execute("MatVec", 2, m=x[::2, 1:4].expand(0), x=x[5, ::3].expand(0), y=z.expand(0)),
+        ]
+    )
     a = floats(8, 8)
     engine = engine_of(b.graph, program, {"x": a})
     engine.run()
@@ -48,11 +50,13 @@ def test_scattered_views_meet_contiguous_fields(build, engine_of):
 def test_in_place_fields_here_and_on_other_tiles(build, engine_of):
     b = build()
     x = b.variable("x", (4, 6), np.arange(4))
-    program = pp.Sequence([
-        b.execute("AddConstant", [0, 1, 3, 2], a=x, k=[1.0, 2.0, 3.0, 4.0]),
-        b.execute("Swap", 0, m=x.expand(0)),
-        b.execute("AddConstant", 3, a=x[:, ::2].reshape(1, 12), k=10.0),
-    ])
+    program = pp.Sequence(
+        [
+            b.execute("AddConstant", [0, 1, 3, 2], a=x, k=[1.0, 2.0, 3.0, 4.0]),
+            b.execute("Swap", 0, m=x.expand(0)),
+            b.execute("AddConstant", 3, a=x[:, ::2].reshape(1, 12), k=10.0),
+        ]
+    )
     a = floats(4, 6)
     engine = engine_of(b.graph, program, {"x": a})
     engine.run()
@@ -65,7 +69,9 @@ def test_partly_written_outputs_keep_the_rest(build, engine_of):
     b = build()
     x = b.variable("x", (4, 3), 0)
     y = b.variable("y", (4, 3), np.arange(4))
-    engine = engine_of(b.graph, b.execute("FirstOnly", [3, 1, 2, 0], a=x, out=y), {"x": floats(4, 3), "y": floats(4, 3, seed=1)})
+    engine = engine_of(
+        b.graph, b.execute("FirstOnly", [3, 1, 2, 0], a=x, out=y), {"x": floats(4, 3), "y": floats(4, 3, seed=1)}
+    )
     engine.run()
     expected = floats(4, 3, seed=1)
     expected[:, 0] = floats(4, 3)[:, 0]
@@ -75,12 +81,14 @@ def test_partly_written_outputs_keep_the_rest(build, engine_of):
 def test_copies_between_overlapping_views(build, engine_of):
     b = build()
     x = b.variable("x", (4, 8), np.arange(4))
-    program = pp.Sequence([
-        pp.Copy(x[0, 0:6], x[0, 2:8]),
-        pp.Copy(x[0:3], x[1:4]),
-        pp.Copy(x.reverse(1), x),
-        pp.Copy(x[:, 0].broadcast(2, 0), x[2:4].reshape(2, 8)[:, 3:7].flatten()),
-    ])
+    program = pp.Sequence(
+        [
+            pp.Copy(x[0, 0:6], x[0, 2:8]),
+            pp.Copy(x[0:3], x[1:4]),
+            pp.Copy(x.reverse(1), x),
+            pp.Copy(x[:, 0].broadcast(2, 0), x[2:4].reshape(2, 8)[:, 3:7].flatten()),
+        ]
+    )
     a = floats(4, 8)
     engine = engine_of(b.graph, program, {"x": a})
     engine.run()
@@ -95,11 +103,16 @@ def test_copies_between_overlapping_views(build, engine_of):
 def test_types_have_their_widths(build, engine_of):
     b = build()
     cases = {
-        "SHORT": np.array([32767, -5, 7], np.int16), "UNSIGNED_SHORT": np.array([65535, 1, 2], np.uint16),
-        "CHAR": np.array([127, -128, 3], np.int8), "UNSIGNED_CHAR": np.array([255, 1, 2], np.uint8),
-        "INT": np.array([2**31 - 1, -1, 5], np.int32), "UNSIGNED_INT": np.array([2**32 - 1, 1, 9], np.uint32),
-        "LONGLONG": np.array([2**62, -1, 2**40], np.int64), "HALF": np.array([0.1, 1024.5, 65504], np.float16),
-        "FLOAT": np.array([1e-8, 16777216, 0.1], np.float32), "BOOL": np.array([True, False, True]),
+        "SHORT": np.array([32767, -5, 7], np.int16),
+        "UNSIGNED_SHORT": np.array([65535, 1, 2], np.uint16),
+        "CHAR": np.array([127, -128, 3], np.int8),
+        "UNSIGNED_CHAR": np.array([255, 1, 2], np.uint8),
+        "INT": np.array([2**31 - 1, -1, 5], np.int32),
+        "UNSIGNED_INT": np.array([2**32 - 1, 1, 9], np.uint32),
+        "LONGLONG": np.array([2**62, -1, 2**40], np.int64),
+        "HALF": np.array([0.1, 1024.5, 65504], np.float16),
+        "FLOAT": np.array([1e-8, 16777216, 0.1], np.float32),
+        "BOOL": np.array([True, False, True]),
     }
     program = pp.Sequence()
     for name, value in cases.items():
@@ -127,14 +140,22 @@ def test_control_flow_nested(build, engine_of):
     bump = b.execute("Increment", 3, x=count)
     add = b.execute("Increment", 0, x=total)
     function = b.graph.add_function(pp.Sequence([add, add]), name="twice")
-    program = pp.Sequence([
-        pp.RepeatWhileTrue(check, below, pp.Sequence([
-            bump,
-            pp.Repeat(2, pp.Call(function)),
-            pp.Switch(count, [(2, add), (4, pp.Repeat(10, add))], pp.Sequence()),
-        ])),
-        pp.If(below, pp.Repeat(1000, add), pp.Call(function)),
-    ])
+    program = pp.Sequence(
+        [
+            pp.RepeatWhileTrue(
+                check,
+                below,
+                pp.Sequence(
+                    [
+                        bump,
+                        pp.Repeat(2, pp.Call(function)),
+                        pp.Switch(count, [(2, add), (4, pp.Repeat(10, add))], pp.Sequence()),
+                    ]
+                ),
+            ),
+            pp.If(below, pp.Repeat(1000, add), pp.Call(function)),
+        ]
+    )
     other = pp.RepeatWhileFalse(bump, below, pp.Sequence([check, pp.If(below, pp.Sequence(), add)]))
     engine = engine_of(b.graph, [program, pp.Repeat(0, add), other], {"count": np.int32(0), "total": np.int32(0)})
     engine.run(0)
@@ -158,10 +179,18 @@ def test_streams_circle_and_call_back(build, engine_of):
     cs = b.graph.add_compute_set("sum")
     cs.add_vertices("Sum", a=x.expand(0), b=y.expand(0), out=x.expand(0), tile=0) if False else None
     s = b.variable("s", (4,), 2, write=False)
-    program = pp.Repeat(3, pp.Sequence([
-        pp.Copy(feed, x), pp.Copy(other, y), b.execute("Sum", 1, a=x.expand(0), b=y.expand(0), out=s.expand(0)),
-        pp.Copy(s, out), pp.Copy(s[::-1], tap),
-    ]))
+    program = pp.Repeat(
+        3,
+        pp.Sequence(
+            [
+                pp.Copy(feed, x),
+                pp.Copy(other, y),
+                b.execute("Sum", 1, a=x.expand(0), b=y.expand(0), out=s.expand(0)),
+                pp.Copy(s, out),
+                pp.Copy(s[::-1], tap),
+            ]
+        ),
+    )
     engine = engine_of(b.graph, program)
     source = np.arange(10, dtype="f4")
     collected, tapped, calls = np.zeros(12, "f4"), [], []
@@ -203,12 +232,14 @@ def test_zero_sizes_are_legal(build, engine_of):
     x = b.variable("x", (0, 4), 0)
     y = b.variable("y", (2,), 0)
     e = b.variable("e", (0,), 0)
-    program = pp.Sequence([
-        b.execute("Dot", 0, a=x, b=x, out=e),
-        b.execute("Dot", [0, 1], a=e.broadcast_to((2, 0)), b=e.broadcast_to((2, 0)), out=y),
-        pp.Copy(x, x),
-        pp.Sequence(),
-    ])
+    program = pp.Sequence(
+        [
+            b.execute("Dot", 0, a=x, b=x, out=e),
+            b.execute("Dot", [0, 1], a=e.broadcast_to((2, 0)), b=e.broadcast_to((2, 0)), out=y),
+            pp.Copy(x, x),
+            pp.Sequence(),
+        ]
+    )
     engine = engine_of(b.graph, program, {"y": floats(2)})
     engine.run()
     np.testing.assert_array_equal(engine.read_tensor("y"), [0, 0])
@@ -236,12 +267,14 @@ def test_write_undef_and_remote_everything(build, engine_of):
     y = b.variable("y", (4, 4), [0, 1, 2, 3], write=False)
     t = b.graph.add_variable(pp.FLOAT, (4, 4), name="t")
     b.graph.set_tile_mapping(t, [1, 1, 2, 2])
-    program = pp.Sequence([
-        pp.WriteUndef(t),
-        b.execute("Sum", [2, 3, 0, 1], a=x, b=x.transpose(), out=t),
-        b.execute("Sum", [0, 0, 0, 0], a=t, b=t[::-1], out=y),
-        pp.WriteUndef(t),
-    ])
+    program = pp.Sequence(
+        [
+            pp.WriteUndef(t),
+            b.execute("Sum", [2, 3, 0, 1], a=x, b=x.transpose(), out=t),
+            b.execute("Sum", [0, 0, 0, 0], a=t, b=t[::-1], out=y),
+            pp.WriteUndef(t),
+        ]
+    )
     a = floats(4, 4)
     engine = engine_of(b.graph, program, {"x": a})
     engine.run()

@@ -34,8 +34,12 @@ def test_two_writers(build, remote):
     b = build()
     x, y = b.variable("x", (4,)), b.variable("y", (2,))
     cs = b.graph.add_compute_set("race")
-    cs.add_vertices("Dot", a=x.reshape(2, 2), b=x.reshape(2, 2), out=y[0].broadcast_to((2,)), tile=[0, 1] if remote else 0)
-    with pytest.raises(pp.GraphProgramCompilationError, match=r"race: vertex 0 .*Dot.out.* and vertex 1 .* both write y\[0\]"):
+    cs.add_vertices(
+        "Dot", a=x.reshape(2, 2), b=x.reshape(2, 2), out=y[0].broadcast_to((2,)), tile=[0, 1] if remote else 0
+    )
+    with pytest.raises(
+        pp.GraphProgramCompilationError, match=r"race: vertex 0 .*Dot.out.* and vertex 1 .* both write y\[0\]"
+    ):
         compiled(b, pp.Execute(cs))
 
 
@@ -56,7 +60,9 @@ def test_one_region_in_two_inout_fields_is_one_place(build):
         "    def compute(a, b):\n"
         "        for i in range(a.size):\n"
         "            a[i] += 1\n"
-        "            b[i] *= 2\n", "twice")
+        "            b[i] *= 2\n",
+        "twice",
+    )
     program = b.execute("Twice", [0, 1], a=x.reshape(2, 2), b=x.reshape(2, 2))
     away = b.execute("Twice", [1, 0], a=x.reshape(2, 2), b=x.reshape(2, 2))
     executable = compiled(b, pp.Sequence([program, away]))
@@ -97,7 +103,9 @@ def test_shapes_and_types_of_fields(build):
     cs = b.graph.add_compute_set("cs")
     with pytest.raises(pp.ShapeError, match=r"vertex axes of Dot do not agree: a \[2\], b \[3\]"):
         cs.add_vertices("Dot", a=x, b=x.transpose(), out=y, tile=0)
-    with pytest.raises(pp.GraphConnectionError, match="'m' of MatVec is a matrix and needs 2 axes|'m' of MatVec is a MATRIX"):
+    with pytest.raises(
+        pp.GraphConnectionError, match="'m' of MatVec is a matrix and needs 2 axes|'m' of MatVec is a MATRIX"
+    ):
         cs.add_vertices("MatVec", m=y, x=y, y=y, tile=0)
     with pytest.raises(pp.GraphConnectionError, match="'out' of Dot is a single element; y"):
         b.graph.add_vertex(cs, "Dot", {"a": x, "b": x, "out": y}, tile=0)
@@ -139,7 +147,9 @@ def test_a_function_that_calls_itself(build):
 def test_memory_that_is_too_small(build):
     b = build(4, bytes_per_tile=10_000)
     b.variable("big", (4, 2000), [0, 1, 1, 3])
-    with pytest.raises(pp.GraphMemoryAllocationError, match=r"tile 1 of tiny needs [\d,]+ bytes of 10,000.*big 16,000 \(always live\)"):
+    with pytest.raises(
+        pp.GraphMemoryAllocationError, match=r"tile 1 of tiny needs [\d,]+ bytes of 10,000.*big 16,000 \(always live\)"
+    ):
         compiled(b, pp.Sync())
     executable = compiled_again = pp.compile_graph(b.graph, pp.Sync(), {"allow_out_of_memory": True})
     assert not executable.memory.fits and compiled_again.memory.tile_bytes[1] > 10_000

@@ -30,7 +30,9 @@ def saved(build, tmp_path):
     w = b.graph.add_constant(pp.FLOAT, (3,), [1.0, 2.0, 3.0], name="w")
     b.graph.set_tile_mapping(w, 2)
     twice = b.graph.add_function(b.execute("AddConstant", 1, a=y.expand(0), k=0.5), name="half")
-    program = pp.Sequence([b.execute("Dot", np.arange(4), a=x, b=w, out=y), pp.Repeat(2, pp.Call(twice)), pp.Copy(y[:2], y[1:3])])
+    program = pp.Sequence(
+        [b.execute("Dot", np.arange(4), a=x, b=w, out=y), pp.Repeat(2, pp.Call(twice)), pp.Copy(y[:2], y[1:3])]
+    )
     executable = pp.compile_graph(b.graph, program, name="dots")
     path = tmp_path / "dots.pop"
     executable.save(path)
@@ -40,7 +42,9 @@ def saved(build, tmp_path):
 def test_another_process_gives_the_same_numbers(saved):
     _, path = saved
     for how in ("{'trust': True}", f"{{'codelets': {str(CODELETS)!r}}}"):
-        out = subprocess.run([sys.executable, "-c", READ_AND_RUN, str(path), how], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", READ_AND_RUN, str(path), how], capture_output=True, text=True, check=True
+        )
         y = np.arange(12).reshape(4, 3) @ [1, 2, 3] + 1.0
         y[1:3] = y[:2].copy()
         assert out.stdout.strip() == str(y.tolist())
@@ -77,14 +81,19 @@ def test_codelets_that_changed_are_refused(saved, tmp_path):
         pp.Executable.load(path, codelets=[other])
 
 
-@pytest.mark.parametrize("harm", ["missing", "empty", "foreign", "cut in the header", "cut in the columns", "changed header"])
+@pytest.mark.parametrize(
+    "harm", ["missing", "empty", "foreign", "cut in the header", "cut in the columns", "changed header"]
+)
 def test_damage_is_a_clear_error(saved, harm):
     _, path = saved
     whole = path.read_bytes()
     bad = path.with_name("bad.pop")
     contents = {
-        "empty": b"", "foreign": b"PK\x03\x04" + whole, "cut in the header": whole[:200],
-        "cut in the columns": whole[: len(whole) - 100], "changed header": whole[:60] + b"?" + whole[61:],
+        "empty": b"",
+        "foreign": b"PK\x03\x04" + whole,
+        "cut in the header": whole[:200],
+        "cut in the columns": whole[: len(whole) - 100],
+        "changed header": whole[:60] + b"?" + whole[61:],
     }
     if harm != "missing":
         bad.write_bytes(contents[harm])

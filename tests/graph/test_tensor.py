@@ -76,7 +76,9 @@ def test_random_chains_of_views(data):
         if kind == "slice" and a.ndim:
             lo = data.draw(st.integers(0, a.shape[axis]))
             hi = data.draw(st.integers(lo, a.shape[axis]))
-            key = (slice(None),) * axis + (slice(lo, hi, data.draw(st.sampled_from([1, 2, -1]) if lo == 0 else st.just(1))),)
+            key = (slice(None),) * axis + (
+                slice(lo, hi, data.draw(st.sampled_from([1, 2, -1]) if lo == 0 else st.just(1))),
+            )
             t, a = t[key], a[key]
         elif kind == "transpose":
             order = data.draw(st.permutations(range(a.ndim)))

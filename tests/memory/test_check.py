@@ -26,10 +26,14 @@ def test_two_things_at_one_place_are_found(executable):
         check_memory(executable)
 
 
-@pytest.mark.parametrize("drop", [
-    lambda plan, e: int(np.flatnonzero(plan.thing_entity < len(e.graph.variables))[0]),
-    lambda plan, e: int(np.flatnonzero(plan.thing_entity >= len(e.graph.variables))[0]),
-], ids=["fragment", "area"])
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda plan, e: int(np.flatnonzero(plan.thing_entity < len(e.graph.variables))[0]),
+        lambda plan, e: int(np.flatnonzero(plan.thing_entity >= len(e.graph.variables))[0]),
+    ],
+    ids=["fragment", "area"],
+)
 def test_a_missing_place_is_found(executable, drop):
     plan = executable.memory
     keep = np.arange(len(plan.thing_tile)) != drop(plan, executable)

@@ -48,7 +48,9 @@ def train_on_device(path, batches, target):
     engine.connect_stream_to_callback("labels", lambda array: array.__setitem__(slice(None), current["batch"][1]))
     for name, stream in executable.graph.streams.items():
         if not stream.to_device:
-            engine.connect_stream_to_callback(name, (lambda a: losses.append(float(a[0]))) if name == "loss" else lambda a: None)
+            engine.connect_stream_to_callback(
+                name, (lambda a: losses.append(float(a[0]))) if name == "loss" else lambda a: None
+            )
     for _ in batches:
         engine.run(0)
     return weights, {n: engine.read_tensor(n) for n in weights}, np.array(losses)
@@ -81,7 +83,10 @@ class NumpyNet:
         da = r(dz @ p["fc2/weights"].T)
         dh = da * (a > 0)
         gradients = {
-            "fc1/weights": r(x.T @ dh), "fc1/bias": r(dh.sum(0)), "fc2/weights": r(a.T @ dz), "fc2/bias": r(dz.sum(0)),
+            "fc1/weights": r(x.T @ dh),
+            "fc1/bias": r(dh.sum(0)),
+            "fc2/weights": r(a.T @ dz),
+            "fc2/bias": r(dz.sum(0)),
         }
         for name, g in gradients.items():
             self.v[name] = r(np.float32(MOMENTUM) * self.v[name] + g)
