@@ -26,9 +26,13 @@ class Dropout(Codelet):
     rate = Constant(FLOAT)
 
     def compute(x, step, y, seed, path, first, rate):
-        for i in range(x.size):
-            keep = random_uniform(seed, path, step[0], first + i) >= rate
-            y[i] = x[i] / (1 - rate) if keep else 0
+        if step[0] == 4294967295:  # a program that evaluates: nothing is dropped
+            for i in range(x.size):
+                y[i] = x[i]
+        else:
+            for i in range(x.size):
+                keep = random_uniform(seed, path, step[0], first + i) >= rate
+                y[i] = x[i] / (1 - rate) if keep else 0
 
     def cycles(target, x):
         return random_slots(target, x)

@@ -183,5 +183,22 @@ class _Walk:
         steps = int(self.options["steps"])
         programs: dict[str, Program] = {"step": Repeat(steps, step, name="steps") if steps != 1 else step}
         if len(self.rest):
-            programs["forward"] = Sequence([read, self.forward, forward_outputs], name="forward")
+            before, after = self._evaluating()
+            programs["forward"] = Sequence([read, before, self.forward, after, forward_outputs], name="forward")
         return programs
+
+    def _evaluating(self) -> tuple[Sequence, Sequence]:
+        """Programs that set the operands which say that nothing is trained (`Op.when_evaluating`), and restore them."""
+        before, after = Sequence(name="evaluating"), Sequence(name="evaluated")
+        wanted: dict[Value, int] = {}
+        for op in self.g.ops:
+            if op.phase == "forward":
+                wanted |= {getattr(op, name): value for name, value in op.when_evaluating.items()}
+        for operand, value in wanted.items():
+            tensor = self.place[operand]
+            kept = self.at.variable_like(tensor, f"{operand.name}/kept")
+            other = self.graph.add_constant(tensor.dtype, tensor.shape, value, name=f"{operand.name}/evaluating")
+            self.graph.set_tile_mapping(other, int(self.graph.tile_mapping(tensor)[2][0]))
+            before.add(Copy(tensor, kept)).add(Copy(other, tensor))
+            after.add(Copy(kept, tensor))
+        return before, after

@@ -258,6 +258,7 @@ class Op:
     output_rules: ClassVar[dict[str, Rule]] = {}
     updates: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[Sample, ...]] = ()
+    when_evaluating: ClassVar[dict[str, Any]] = {}  # operand -> what it holds in programs that train nothing
     signature: ClassVar[inspect.Signature]
 
     name: str

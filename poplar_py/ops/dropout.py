@@ -1,7 +1,8 @@
 """Dropout: random elements become zero while training, the others grow so that the mean stays.
 
 Which ones is a function of (seed, path, step, element), element being the row-major place: the gradient is the same op
-on dy, and nothing but the step counter is kept. The generator is that of the tile language, Philox with 4 words and 10
+on dy, and nothing but the step counter is kept. The step NOT_TRAINING leaves everything as it is: programs that only
+evaluate run with it. The generator is that of the tile language, Philox with 4 words and 10
 rounds (Salmon et al., SC11); here it is written for whole arrays.
 """
 
@@ -27,6 +28,7 @@ from poplar_py.opgraph.op import (
     tensor_type,
 )
 
+NOT_TRAINING = 0xFFFFFFFF
 COUNT = Operand(tensor_type(UNSIGNED_INT, ()), 0, 5)
 
 
@@ -59,6 +61,7 @@ class Dropout(Op):
     seed: int = 0
     path: int = 0  # crc32 of the path of the layer
     y = like("x")
+    when_evaluating = {"step": NOT_TRAINING}
     samples = (
         sample(floats(4, 33), COUNT, rate=0.25, seed=3, path=77),
         sample(floats(7), COUNT, rate=0.0),
@@ -75,6 +78,8 @@ class Dropout(Op):
         return super().infer()
 
     def reference(self, x: Any, step: Any) -> Any:
+        if int(step) == NOT_TRAINING:
+            return x
         kept = uniform(self.seed, self.path, int(step), x.shape) >= np.float32(self.rate)
         return np.where(kept, x / x.dtype.type(1 - np.float32(self.rate)), 0)
 

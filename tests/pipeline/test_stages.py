@@ -57,7 +57,7 @@ def test_each_stage_of_a_model_prints(golden, stage, tmp_path):
     path = tmp_path / "two_layers.yaml"
     path.write_text(TWO_LAYERS)
     result = pp.compile(path, pp.Target.tiny(4), training=True, stop_after=stage)
-    golden.check(stage, "two_layers", result if isinstance(result, str) else result.text())
+    golden.check(stage, "described", result if isinstance(result, str) else result.text())
 
 
 def test_compiling_is_deterministic():
