@@ -63,6 +63,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    # ruff: noqa: F401
     from .codelet import MATRIX, MULTI, SCALAR, VECTOR, WORKER, Codelet, Constant, InOut, Input, Output
     from .dtypes import BOOL, FLOAT, HALF, INT, UNSIGNED_INT
     from .graph import Graph, Tensor, concat

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy
 import numpy as np
 
 from .errors import TypeMismatch, did_you_mean
@@ -21,9 +22,9 @@ class DType:
 
     name: str
     size: int
-    np: np.dtype
-    storage: np.dtype
-    compute: np.dtype
+    np: numpy.dtype
+    storage: numpy.dtype
+    compute: numpy.dtype
 
     @property
     def is_floating(self) -> bool:

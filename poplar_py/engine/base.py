@@ -93,6 +93,7 @@ class BaseEngine:
     def _predicate(self, index: int) -> Callable[[], int]:
         step = self.executable.schedule.steps[index]
         counts, note = self.counts, self._note
+        assert step.source is not None
         read, key, element = self._read_words, f"step:{index}", step.source.dtype
 
         def value() -> int:

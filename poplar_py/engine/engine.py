@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ class Engine(BaseEngine):
         submit = self._pool.submit
 
         def run() -> None:
-            others = [submit(function, a, b, *arguments) for a, b in zip(cuts[1:-1], cuts[2:], strict=True)]
+            others = [submit(function, a, b, *arguments) for a, b in pairwise(cuts[1:])]
             function(cuts[0], cuts[1], *arguments)
             for other in others:
                 other.result()

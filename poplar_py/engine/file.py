@@ -201,7 +201,7 @@ def _pack_block(writer: _Writer, block: Block) -> dict[str, Any]:
 class _Reader:
     def __init__(self, arrays: list[np.ndarray]):
         self.arrays = arrays
-        self.graph: Graph | None = None
+        self.graph: Any = None
 
     def unpack(self, thing: Any) -> Any:
         if isinstance(thing, list):

@@ -55,6 +55,7 @@ class ReferenceEngine(BaseEngine):
     def _action(self, index: int) -> Any:
         step = self.executable.schedule.steps[index]
         if step.kind == "copy":
+            assert step.source is not None and step.destination is not None
             source, destination = step.source.index.reshape(-1), step.destination.index.reshape(-1)
             storage = step.source.dtype.storage
             return lambda: self._scatter(destination, self._gather(source, storage))

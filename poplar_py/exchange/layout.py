@@ -57,8 +57,8 @@ def lay_out(graph: Graph) -> Layout:
     for v in graph.variables:
         start, tile = v.runs()
         if (tile < 0).any():
-            at = int(start[np.flatnonzero(tile < 0)[0]])
-            where = "/".join(map(str, np.unravel_index(at, v.shape))) if v.shape else "0"
+            bare = int(start[np.flatnonzero(tile < 0)[0]])
+            where = "/".join(map(str, np.unravel_index(bare, v.shape))) if v.shape else "0"
             missing = int(np.diff(np.append(start, v.size))[tile < 0].sum())
             raise InvalidTileMapping(
                 f"{v.name} {list(v.shape)}: element [{where.replace('/', ', ')}] has no tile"
@@ -86,7 +86,7 @@ def lay_out(graph: Graph) -> Layout:
     local[order] = running - running[at][group] if len(order) else running
     fragments = sorted_key[at]
     sizes = np.add.reduceat(sorted_length, at) if len(at) else np.zeros(0, np.int64)
-    shift = 0
+    shift = max(0, total.bit_length() - (4 * len(start) + 64).bit_length() + 1)
     while total >> shift > 4 * len(start) + 64:
         shift += 1
     bucket = np.searchsorted(start, np.arange((total >> shift) + 1, dtype=np.int64) << shift, side="right") - 1

@@ -86,6 +86,7 @@ def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangeP
         plan.traffic["cs", i] = measure(routes.gathers, tiles), measure(routes.scatters, tiles)
     for step in schedule.steps:
         if step.kind == "copy":
+            assert step.source is not None and step.destination is not None
             first, second, area = plan_copy(layout, step.source, step.destination)
             number = -1
             if area.any():
@@ -94,5 +95,6 @@ def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangeP
             plan.copies[step.index] = CopyPlan(first, second, number)
             plan.traffic["copy", step.index] = measure(first, tiles), measure(second, tiles)
         elif step.kind in ("stream_in", "stream_out"):
-            plan.stream_bytes[step.index] = (step.destination or step.source).size_bytes
+            tensor = step.destination if step.kind == "stream_in" else step.source
+            plan.stream_bytes[step.index] = tensor.size_bytes if tensor is not None else 0
     return plan

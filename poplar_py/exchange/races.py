@@ -23,11 +23,12 @@ def check_all_races(graph: Graph, schedule: Schedule) -> str:
 
 def check_races(graph: Graph, name: str, blocks: list[Block]) -> None:
     """Raise GraphProgramCompilationError if the compute set `name` has a race or writes a constant."""
-    writes, reads = [], []
+    writes: list[tuple] = []
+    reads: list[tuple] = []
     for number, block in enumerate(blocks):
-        for field_number, (field, edges) in enumerate(block.fields.items()):
-            direction = block.info.fields[field].direction
-            entry = (number, field_number, field, direction, edges)
+        for field_number, (name_of_field, edges) in enumerate(block.fields.items()):
+            direction = block.info.fields[name_of_field].direction
+            entry = (number, field_number, name_of_field, direction, edges)
             (reads if direction == "in" else writes).append(entry)
     if not writes:
         return
@@ -48,12 +49,18 @@ def check_races(graph: Graph, name: str, blocks: list[Block]) -> None:
             & inout[clash + 1]
         )
         if not same.all():
-            at = int(clash[np.flatnonzero(~same)[0]]) + 1
-            other = at - 1
-            while stop[other] <= start[at]:
+            later = int(clash[np.flatnonzero(~same)[0]]) + 1
+            other = later - 1
+            while stop[other] <= start[later]:
                 other -= 1
             _report(
-                graph, name, blocks, "write", (vertex[other], field[other]), (vertex[at], field[at]), int(start[at])
+                graph,
+                name,
+                blocks,
+                "write",
+                (vertex[other], field[other]),
+                (vertex[later], field[later]),
+                int(start[later]),
             )
     lowest, highest = int(start[0]), int(reach[-1])
     for entry in reads:

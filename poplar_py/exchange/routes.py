@@ -49,7 +49,7 @@ class _Regions:
     """Regions to gather or send: `window` numbers refer to the chosen windows of one field."""
 
     block: int
-    field: str
+    name: str  # of the field
     chosen: np.ndarray  # vertex rows
     edges: Edges
     direction: str
@@ -178,13 +178,13 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
         stride = matrix_stride(first, rows, mine)
         each = r.edges.dtype.size
         even = (stride >= 0) & (stride % each == 0)
-        placed = routes.windows[r.block, r.field]
+        placed = routes.windows[r.block, r.name]
         placed.place[r.chosen] = mine[first]
         placed.row_stride[r.chosen] = np.where(rows > 1, stride // each, placed.row_stride[r.chosen])
         used[done : done + len(mine)] = np.repeat(even, rows)
         done += len(mine)
         if not even.all():
-            uneven.append(_Regions(r.block, r.field, r.chosen[~even], r.edges, "in"))
+            uneven.append(_Regions(r.block, r.name, r.chosen[~even], r.edges, "in"))
     if not used.all():  # drop what only windows that moved to places of their own had asked for
         wanted = np.zeros(len(area_start), bool)
         wanted[united[used]] = True
@@ -219,11 +219,11 @@ def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private:
         place = place[leader]
         grown = base + np.bincount(tile, weights=placed_bytes, minlength=layout.num_tiles).astype(np.int64)
         routes.area_bytes = np.where(np.bincount(tile, minlength=layout.num_tiles) > 0, grown, routes.area_bytes)
-        placed = routes.windows[r.block, r.field]
+        placed = routes.windows[r.block, r.name]
         placed.place[r.chosen] = place
         placed.row_stride[r.chosen] = np.broadcast_to(pick(r.edges.cols, r.chosen), r.chosen.shape)
         for twin in r.twins:
-            routes.windows[r.block, twin.field] = placed
+            routes.windows[r.block, twin.name] = placed
         mine = leader[window] == window
         window, start, length = window[mine], start[mine], length[mine]
         within = np.cumsum(length) - length
@@ -239,7 +239,7 @@ def _place_private(layout: Layout, blocks: list[Block], routes: Routes, private:
         if r.direction in ("out", "inout"):
             scatters.append(moves.reversed())
         if r.direction == "in":
-            routes.rearranged.append(f"{blocks[r.block].name}/{r.field}.rearranged")
+            routes.rearranged.append(f"{blocks[r.block].name}/{r.name}.rearranged")
             routes.rearranged_bytes += moves.bytes
     routes.gathers = Transfers.joined(gathers)
     routes.scatters = Transfers.joined(scatters)

@@ -37,7 +37,7 @@ def measure(moves: Transfers, num_tiles: int) -> Traffic:
     """Count the traffic of one exchange phase."""
     zeros = np.zeros(num_tiles, np.int64)
     if not len(moves):
-        return Traffic(*(zeros for _ in range(9)))
+        return Traffic(zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros)
     local = moves.src_tile == moves.dst_tile
     local_bytes = _sum(moves.dst_tile[local], moves.size[local], num_tiles)
     local_copies = np.bincount(moves.dst_tile[local], minlength=num_tiles)

@@ -131,10 +131,10 @@ class Graph:
         """Make storage of `shape`; its tiles are given by `set_tile_mapping`, or here by mapping='linear' or a tile."""
         self._writing("add variables")
         element_type = dtype(element_type)
-        shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        if any(int(n) != n or n < 0 for n in shape):
-            raise GraphObjectCreationError(f"variable '{name}': shape {list(shape)} is not a list of sizes")
-        shape = tuple(int(n) for n in shape)
+        sizes: tuple[Any, ...] = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        if any(int(n) != n or n < 0 for n in sizes):
+            raise GraphObjectCreationError(f"variable '{name}': shape {list(sizes)} is not a list of sizes")
+        shape = tuple(int(n) for n in sizes)
         if not isinstance(name, str):
             raise GraphObjectCreationError(f"a variable's name is a string, not {name!r}")
         path = self.path(name or f"variable{len(self.variables)}")

@@ -27,7 +27,7 @@ def tensor_runs(graph: Graph, tensor: Tensor) -> tuple[np.ndarray, np.ndarray, n
     if tensor.size == 0:
         empty = np.zeros(0, np.int64)
         return empty, empty, empty
-    region_start, region_length = tensor.regions()
+    region_start, _ = tensor.regions()
     if len(region_start) == 1:
         variable = graph.variables[int(graph.variable_index(region_start)[0])]
         first = int(region_start[0]) - variable.base

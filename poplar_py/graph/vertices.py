@@ -91,7 +91,8 @@ class Edges:
         """All edges as (vertex, start, length) columns; runs of one window that continue one another are joined."""
         if self.is_scattered:
             if self.elements.size == 0:
-                return tuple(np.zeros(0, np.int64) for _ in range(3))
+                nothing = np.zeros(0, np.int64)
+                return nothing, nothing, nothing
             vertex = np.repeat(np.arange(self.n), np.diff(self.offset))
             first = np.ones(self.elements.size, bool)
             first[1:] = (np.diff(self.elements) != 1) | (vertex[1:] != vertex[:-1])
@@ -282,8 +283,8 @@ def make_block(
     block = Block(info, cs, n, column, np.zeros(0, np.int64))
     for name, (value, _) in edge_fields.items():
         block.fields[name] = _edges(info.fields[name], value, axes, n)
-    for name, value in constants.items():
-        block.constants[name] = value if value.ndim == 0 else np.broadcast_to(value, axes).reshape(-1)
+    for name, number in constants.items():
+        block.constants[name] = number if number.ndim == 0 else np.broadcast_to(number, axes).reshape(-1)
     return block
 
 

@@ -175,6 +175,6 @@ def _complete(executable: Any, alive: np.ndarray, count: int) -> None:
             )
     if (plan.thing_address + plan.thing_bytes > plan.tile_bytes[plan.thing_tile]).any():
         raise InternalError(f"memory plan of {executable.name}: a thing ends above its tile's bytes")
-    total = sum(column for column in plan.by_category.values())
-    if (total != plan.tile_bytes).any():
+    total = np.sum(list(plan.by_category.values()), axis=0)
+    if not np.array_equal(total, plan.tile_bytes):
         raise InternalError(f"memory plan of {executable.name}: categories do not add up to the tiles' bytes")

@@ -82,13 +82,11 @@ class Copy(Program):
         if streams:
             self._check_stream(streams[0], tensors[0])
         else:
-            if source.dtype != destination.dtype:
-                raise TypeMismatch(f"copy {self.name}: {source.dtype} to {destination.dtype}; cast it first")
-            if source.shape != destination.shape:
-                if source.size != destination.size:
-                    raise ShapeError(
-                        f"copy {self.name}: shapes {list(source.shape)} and {list(destination.shape)} differ"
-                    )
+            a, b = tensors
+            if a.dtype != b.dtype:
+                raise TypeMismatch(f"copy {self.name}: {a.dtype} to {b.dtype}; cast it first")
+            if a.size != b.size:
+                raise ShapeError(f"copy {self.name}: shapes {list(a.shape)} and {list(b.shape)} differ")
         if isinstance(destination, Tensor):
             if destination.contains_constant:
                 raise GraphConnectionError(f"copy {self.name}: {destination.name} is constant")
@@ -216,10 +214,11 @@ class PrintTensor(Program):
     """Print a tensor on the host (standard error, or the engine's `set_print_stream`)."""
 
     def __init__(self, title: str | Tensor, tensor: Tensor | None = None):
-        self.title, self.tensor = (title, tensor) if tensor is not None else ("", title)
-        if not isinstance(self.tensor, Tensor):
-            raise GraphConnectionError(f"PrintTensor takes a tensor, not {self.tensor!r}")
-        self.title = self.title or self.tensor.name
+        shown = title if tensor is None else tensor
+        if not isinstance(shown, Tensor):
+            raise GraphConnectionError(f"PrintTensor takes a tensor, not {shown!r}")
+        self.tensor = shown
+        self.title = title if isinstance(title, str) and title else shown.name
         self.name = f"print({self.title})"
 
 

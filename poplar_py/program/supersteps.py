@@ -11,6 +11,7 @@ where the `i` of a control form is the superstep that reads the predicate.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +95,7 @@ class _Flatten:
         self.schedule = schedule
         self.entered: list[int] = []
         self.done: set[int] = set()
-        self.rules = {
+        self.rules: dict[type, Callable[[Any], Tree]] = {
             p.Sequence: self.sequence,
             p.Execute: self.execute,
             p.Copy: self.copy,

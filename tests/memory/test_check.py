@@ -1,5 +1,7 @@
 """The memory checker finds what is wrong with a plan, and agrees with the planner where nothing is."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,7 @@ def test_lifetimes_share_memory():
     graph.create_host_write("x", x)
     graph.create_host_read("out", out)
     steps = [x, *chain, out]
-    executable = pp.compile_graph(graph, pp.Sequence([pp.Copy(a, b) for a, b in zip(steps, steps[1:], strict=False)]))
+    executable = pp.compile_graph(graph, pp.Sequence([pp.Copy(a, b) for a, b in itertools.pairwise(steps)]))
     check_memory(executable)
     assert executable.memory.by_category["variables"][0] == 4 * 400  # x and out, and two of the chain at a time
     alive = lifetimes(executable)
