@@ -149,7 +149,7 @@ def check_memory(executable: Any) -> int:
             break
         pairs = np.flatnonzero(near)
         if steps and len(pairs):
-            both = (alive[:, entity[pairs]] & alive[:, entity[pairs + apart]]).any(axis=0)
+            both = np.asarray(alive[:, entity[pairs]] & alive[:, entity[pairs + apart]]).any(axis=0)
             if both.any():
                 i = int(pairs[np.flatnonzero(both)[0]])
                 raise InternalError(
