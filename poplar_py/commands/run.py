@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--program", type=int, default=0, metavar="N", help="program to run on --input (default 0)")
     how.add_argument("--engine", choices=("fast", "reference"), default="fast", help="compiled, or plain Python (slow)")
     how.add_argument("--check", action="store_true", help="stop at reads of undefined data; dead memory is poisoned")
+    weights = parser.add_argument_group("weights")
+    weights.add_argument("--weights", metavar="FILE", help="parameters to start from: .npz or .safetensors")
+    weights.add_argument("--save-weights", metavar="FILE", help="where to write the parameters afterwards")
     parser.add_argument("--html", metavar="FILE", help="write the report of the run as one page")
     parser.add_argument("--trace", metavar="FILE", help="write a Chrome trace of the run")
 
@@ -72,7 +75,20 @@ def make_engine(args: argparse.Namespace, executable: Any, line: Progress) -> An
     line.begin("load")
     engine = (Engine if args.engine == "fast" else ReferenceEngine)(executable, check=args.check)
     engine.load(Device(executable.target))
+    if args.weights:
+        from ..weights import load_weights
+
+        load_weights(engine, args.weights)
     return engine
+
+
+def keep_weights(args: argparse.Namespace, engine: Any) -> list[str]:
+    """Write the weights where asked for; returns a line that says so."""
+    if not args.save_weights:
+        return []
+    from ..weights import save_weights
+
+    return [f"  {len(save_weights(engine, args.save_weights))} parameters written to {args.save_weights}"]
 
 
 # tensors from files --------------------------------------------------------------------------------------------
@@ -104,6 +120,7 @@ def _on_files(args: argparse.Namespace, executable: Any, line: Progress) -> tupl
     line.begin("run")
     engine.run(args.program)
     results = {name: engine.read_tensor(name) for name in graph.host_reads}
+    kept = keep_weights(args, engine)
     report = engine.profile()
     facts: dict[str, Any] = {
         "name": executable.name,
@@ -122,7 +139,7 @@ def _on_files(args: argparse.Namespace, executable: Any, line: Progress) -> tupl
     if written := write_files(report, args):
         facts["files"] = written
         lines += [f"{kind}: {path}" for kind, path in written.items()]
-    return facts, "\n".join([*lines, "", _cost(report)])
+    return facts, "\n".join([*lines, *kept, "", _cost(report)])
 
 
 def _glance(array: Any) -> str:
@@ -211,6 +228,7 @@ def _on_data(args: argparse.Namespace, executable: Any, data: Any, line: Progres
         training.save_reconstruction(model, result, picture)
         facts["picture"] = str(picture)
         lines.append(f"  samples above what the model makes of them: {picture}")
+    lines += keep_weights(args, engine)
     if args.output:
         written = {
             n: str(write_array(Path(args.output), n, engine.read_tensor(n))) for n in executable.graph.host_reads
