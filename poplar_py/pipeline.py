@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .errors import GraphProgramCompilationError, InvalidOption, did_you_mean
+from .errors import GraphProgramCompilationError, InvalidOption, PoplarError, did_you_mean
 from .exchange.layout import lay_out
 from .graph import Graph
 from .options import read_options
@@ -116,17 +116,31 @@ def compile(
 
 
 def _back_half(stages: Stages, graph: Graph, programs: Any, options: Mapping[str, Any], name: str | None) -> Executable:
+    if not isinstance(graph, Graph):
+        raise GraphProgramCompilationError(f"compile_graph takes a graph, not {type(graph).__name__}")
+    if not isinstance(programs, (Program, Sequence)):
+        raise GraphProgramCompilationError(f"compile_graph takes programs, not {type(programs).__name__}")
+    programs = [programs] if isinstance(programs, Program) else list(programs)
+    if not programs:
+        raise GraphProgramCompilationError("there is no program to compile")
+    graph = getattr(graph, "top", graph)
+    frozen = graph.frozen
+    graph.freeze("compile")
+    try:
+        return _plan(stages, graph, programs, options, name)
+    except PoplarError:
+        if not frozen:
+            graph.thaw()  # the error says what to change, so it can be changed
+        raise
+
+
+def _plan(stages: Stages, graph: Graph, programs: list, options: Mapping[str, Any], name: str | None) -> Executable:
     from .engine.assemble import assemble
     from .exchange.plan import plan_exchange
     from .exchange.races import check_all_races
     from .memory.liveness import find_liveness
     from .memory.plan import plan_memory
 
-    programs = [programs] if isinstance(programs, Program) else list(programs)
-    if not programs:
-        raise GraphProgramCompilationError("there is no program to compile")
-    graph = getattr(graph, "top", graph)
-    graph.freeze("compile")
     schedule = stages("supersteps", plan_supersteps, graph, programs)
     layout = stages("layout", lay_out, graph)
     if options["check_races"]:

@@ -29,6 +29,8 @@ class Executable(_Executable):
 
         return cls.of(load(path, trust, codelets))
 
+    serialize, deserialize = save, load  # Poplar's names
+
     @classmethod
     def of(cls, plain: _Executable) -> Executable:
         """The same executable as this class."""
@@ -54,6 +56,12 @@ class _Reporting:
         from .report import Report
 
         return Report.of_engine(self)
+
+    get_report = profile
+
+    def print_profile_summary(self, stream: Any = None) -> None:
+        """Print the profile's summary, to standard output unless a stream is given."""
+        print(self.profile().summary(), file=stream)
 
 
 class Engine(_Reporting, _Engine):

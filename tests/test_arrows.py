@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": WAIST | {"exchange", "memory"},
     # the PopLibs names are thin lists over the front half
     **{name: FRONT | {"popops", "poputil"} for name in ("popops", "poplin", "popnn", "poprand", "poputil")},
+    "weights": LEAVES,
     # these read anything
     "report": ROOMS | {"report"},
     "render": ROOMS | {"render", "report"},

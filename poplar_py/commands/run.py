@@ -19,7 +19,7 @@ EXAMPLES = (
     "poplar-py run mnist.pop --data mnist --epochs 2",
     "poplar-py run mnist_small --training --data mnist --steps 100 --html report.html",
     "poplar-py run adding.pop --input a=a.npy --input b=b.npy --output results",
-    "poplar-py run adding.pop --input a=a.npy --input b=b.npy --check --engine reference",
+    "poplar-py run adding.pop --input a=a.npy --input b=b.npy --check",
 )
 
 
@@ -69,11 +69,14 @@ def run(args: argparse.Namespace) -> int:
 
 def make_engine(args: argparse.Namespace, executable: Any, line: Progress) -> Any:
     """A loaded engine of the kind that was asked for."""
+    from ..errors import InvalidOption
     from ..session import Engine, ReferenceEngine
     from ..target import Device
 
     line.begin("load")
-    engine = (Engine if args.engine == "fast" else ReferenceEngine)(executable, check=args.check)
+    if args.engine == "reference" and args.check:
+        raise InvalidOption("--check belongs to the fast engine: the reference engine has no addresses to get wrong")
+    engine = Engine(executable, check=args.check) if args.engine == "fast" else ReferenceEngine(executable)
     engine.load(Device(executable.target))
     if args.weights:
         from ..weights import load_weights

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ..errors import PoplarError, RuntimeFault
+from ..errors import InvalidOption, PoplarError, RuntimeFault, TensorIOError, did_you_mean
 from ..target import Device, Target
 from . import control
 from .executable import Executable
@@ -22,6 +22,12 @@ class BaseEngine:
     """Runs an executable on a device. Subclasses say where bytes live and how vertices run."""
 
     def __init__(self, executable: Executable, **options: Any):
+        if not isinstance(executable, Executable):
+            raise PoplarError(
+                f"an engine runs an executable, not {type(executable).__name__}; compile_graph(graph, programs) makes one"
+            )
+        for option in options:
+            raise InvalidOption(f"the engine has no option '{option}'.{did_you_mean(option, ('check', 'threads'))}")
         self.executable = executable
         self.graph = executable.graph
         self.streams = Streams(self.graph)
@@ -47,11 +53,16 @@ class BaseEngine:
     def _write_words(self, key: str, tensor: Any, words: np.ndarray) -> None:
         raise NotImplementedError
 
+    def _defined(self, key: str, tensor: Any, what: str) -> None:
+        """Raise RuntimeFault where the tensor has bytes that nothing wrote, in an engine that knows."""
+
     # life ------------------------------------------------------------------------------------------------------
 
     def load(self, device: Device | Target) -> None:
         """Put the executable on a device: constants and initial values are written."""
         target = device.target if isinstance(device, Device) else device
+        if not isinstance(target, Target):
+            raise PoplarError(f"an engine is loaded onto a Device, not {target!r}; pp.Device(target) makes one")
         compiled = self.executable.target
         if target != compiled:
             raise PoplarError(
@@ -99,6 +110,7 @@ class BaseEngine:
         def value() -> int:
             counts[index] += 1
             note(index)
+            self._defined(key, step.source, "the predicate")
             return int(to_host(element, read(key, step.source), (1,))[0])
 
         return value
@@ -132,6 +144,8 @@ class BaseEngine:
         return None
 
     def _abort(self, step: Any, key: str) -> None:
+        if step.source is not None:
+            self._defined(key, step.source, "the predicate")
         if step.source is None or int(to_host(step.source.dtype, self._read_words(key, step.source), (1,))[0]):
             raise RuntimeFault(f"the program aborted: {step.message}")
 
@@ -142,8 +156,8 @@ class BaseEngine:
     def run(self, program: int = 0) -> None:
         """Run a program of the executable by its index."""
         self._ready()
-        if not 0 <= program < len(self._programs):
-            raise PoplarError(f"no program {program}; the executable has {len(self._programs)}")
+        if not isinstance(program, (int, np.integer)) or not 0 <= program < len(self._programs):
+            raise PoplarError(f"no program {program!r}; the executable has {len(self._programs)}")
         begin = time.perf_counter()
         try:
             self._programs[program]()
@@ -169,6 +183,11 @@ class BaseEngine:
         tensor = handle_of(self.graph.host_reads, handle, "read")
         array = to_host(tensor.dtype, self._read_words(f"read:{handle}", tensor), tensor.shape)
         if out is not None:
+            if out.shape != array.shape or out.dtype != array.dtype:
+                raise TensorIOError(
+                    f"'{handle}' is {tensor.dtype} {list(array.shape)}, the array to read into is {out.dtype}"
+                    f" {list(out.shape)}"
+                )
             out[...] = array
         return array
 
@@ -179,6 +198,9 @@ class BaseEngine:
     def connect_stream_to_callback(self, handle: str, callback: Callable[..., Any]) -> None:
         """Connect a stream to a function that fills or takes one transfer's array."""
         self.streams.connect_callback(handle, callback)
+
+    def list_streams(self) -> list[str]:
+        return list(self.graph.streams)
 
     def set_print_stream(self, stream: TextIO) -> None:
         """Where PrintTensor writes; standard error by default."""

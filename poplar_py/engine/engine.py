@@ -103,6 +103,13 @@ class Engine(BaseEngine):
         if self.defined is not None:
             self._native.fill(self.defined, address, size, 1)
 
+    def _defined(self, key: str, tensor: Any, what: str) -> None:
+        if self.defined is None:
+            return
+        address, size, _ = self._pieces(key, tensor)
+        if not all(self.defined[a : a + n].all() for a, n in zip(address, size, strict=True)):
+            raise RuntimeFault(f"{what} {tensor.name} is read, which nothing has written")
+
     # supersteps ------------------------------------------------------------------------------------------------
 
     def _ranged(self, function: Any, count: int, parallel: bool, arguments: tuple) -> Any:

@@ -11,19 +11,26 @@ import numpy as np
 from ..dtypes import BOOL, DType
 from ..errors import StreamConnectionError, TensorIOError, did_you_mean
 from ..graph import DataStream, Graph, Tensor
+from ..graph.graph import fits
 
 
 def from_host(tensor: Tensor, value: Any, what: str) -> np.ndarray:
     """An array for `tensor` as storage words, flat. Raises TensorIOError for a wrong shape or type."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TensorIOError(f"{what}: the rows of the value differ in length") from None
     if array.dtype != tensor.dtype.np:
         same_kind = array.dtype.kind == tensor.dtype.np.kind or (array.dtype.kind in "iu" and tensor.dtype.is_integral)
         if isinstance(value, np.ndarray) or not (same_kind or (array.dtype.kind in "iub" and tensor.dtype.is_floating)):
             raise TensorIOError(
                 f"{what} is {tensor.dtype}, the array is {array.dtype}; convert it with .astype({tensor.dtype.np})"
             )
+        if tensor.dtype.is_integral and not fits(array, tensor.dtype.np):
+            raise TensorIOError(f"{what} is {tensor.dtype}; a value lies outside its range")
         array = array.astype(tensor.dtype.np)
-    if array.shape != tensor.shape and array.size != tensor.size:
+    flat = array.ndim <= 1 and array.size == tensor.size
+    if not flat and [n for n in array.shape if n != 1] != [n for n in tensor.shape if n != 1]:
         raise TensorIOError(f"{what} has shape {list(tensor.shape)}, the array has {list(array.shape)}")
     return np.ascontiguousarray(array).reshape(-1).view(tensor.dtype.storage)
 
@@ -77,6 +84,8 @@ class Streams:
 
         def walk(piece: np.ndarray) -> None:
             at, n = state["at"], piece.size
+            if n == 0:
+                return
             if at + n <= flat.size:
                 part = flat[at : at + n]
                 if stream.to_device:

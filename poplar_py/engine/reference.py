@@ -14,6 +14,7 @@ import numpy as np
 from ..codelet.batch import Signature, interpreted
 from ..codelet.codelet import MATRIX
 from ..dtypes import BOOL, HALF
+from ..errors import RuntimeFault
 from ..graph import Block
 from ..graph.vertices import pick
 from .base import BaseEngine
@@ -90,7 +91,13 @@ class ReferenceEngine(BaseEngine):
                 outputs.append((window, array, edges.dtype))
         for name, value in block.constants.items():
             arguments[name] = np.asarray(pick(value, v))[()]
-        compute(**arguments)
+        try:
+            compute(**arguments)
+        except IndexError as problem:
+            raise RuntimeFault(
+                f"{block.name}: vertex {int(block.index[v])} ({block.codelet}) on tile {int(block.tile[v])} leaves its"
+                f" fields: {problem}"
+            ) from None
         return [(window, _as_storage(dtype, array)) for window, array, dtype in outputs]
 
 

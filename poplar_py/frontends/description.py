@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import did_you_mean
+from . import layers_field  # noqa: F401 (its classes are layers by existing)
 from .layers import LAYERS, Layer
 from .located import Located, parse_yaml, read_yaml
 from .schema import field, read_as

@@ -47,7 +47,7 @@ class PendingVertices:
     def _row(self, vertex: Vertex) -> _Row:
         if vertex.index not in self.rows:
             raise GraphConnectionError(
-                f"vertex {vertex.index} was added by add_vertices, which connects and maps at once"
+                f"vertex {vertex.index} cannot be changed: add_vertices connects and maps at once, compiling fixes the rest"
             )
         return self.rows[vertex.index]
 

@@ -6,7 +6,7 @@ Built by calls, then frozen by the compiler: after that it is columns, and writi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,8 @@ class Graph:
     """A tile-mapped graph of vertices and edges over variables."""
 
     def __init__(self, target: Target | Device, name: str = "graph"):
+        if not isinstance(target, (Target, Device)):
+            raise GraphObjectCreationError(f"a graph is made for a Target or a Device, not {target!r}")
         self.target = target.target if isinstance(target, Device) else target
         self.name = name
         self.library = Library.builtin().copy()
@@ -131,8 +133,8 @@ class Graph:
         """Make storage of `shape`; its tiles are given by `set_tile_mapping`, or here by mapping='linear' or a tile."""
         self._writing("add variables")
         element_type = dtype(element_type)
-        sizes: tuple[Any, ...] = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        if any(int(n) != n or n < 0 for n in sizes):
+        sizes: tuple[Any, ...] = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        if any(isinstance(n, str) or not hasattr(n, "__int__") or int(n) != n or n < 0 for n in sizes):
             raise GraphObjectCreationError(f"variable '{name}': shape {list(sizes)} is not a list of sizes")
         shape = tuple(int(n) for n in sizes)
         if not isinstance(name, str):
@@ -157,6 +159,15 @@ class Graph:
         variable.data = self._storage(variable, value)
         return tensor
 
+    def add_constant_half(self, element_type: Any, shape: Sequence[int], words: Any, name: str = "") -> Tensor:
+        """A constant of type HALF from the 16-bit words of its numbers."""
+        if dtype(element_type) is not HALF:
+            raise TypeMismatch(f"constant '{name}': add_constant_half makes HALF, not {dtype(element_type)}")
+        return self.add_constant(HALF, shape, np.asarray(words, np.uint16).view(np.float16), name)
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        return _tensor(tensor, "is_constant").contains_constant
+
     def whole(self, variable: Variable) -> Tensor:
         return Tensor(self, variable.dtype, affine(variable.base, variable.shape))
 
@@ -169,6 +180,7 @@ class Graph:
         if isinstance(where, FieldRef):
             self.pending.connect(where, value)
             return
+        _tensor(where, "set_initial_value")
         variables = where.variables()
         if len(variables) != 1 or not where.is_contiguous or where.size != variables[0].size:
             raise GraphConnectionError(f"set_initial_value takes a whole variable, not {where.name}")
@@ -176,12 +188,19 @@ class Graph:
 
     def clone(self, tensor: Tensor, name: str = "", element_type: Any = None) -> Tensor:
         """A new variable of the tensor's shape and tile mapping."""
+        _tensor(tensor, "clone")
         clone = self.add_variable(element_type or tensor.dtype, tensor.shape, name or f"clone{len(self.variables)}")
         start, stop, tile = self.tile_mapping(tensor)
         mapped = tile >= 0
         if tensor.size:
             self.variables[-1].assign(start[mapped], (stop - start)[mapped], tile[mapped])
         return clone
+
+    def clone_n(self, tensor: Tensor, n: int, name: str = "") -> Tensor:
+        """n clones as one tensor of shape (n, ...)."""
+        from .tensor import concat
+
+        return concat([self.clone(tensor, f"{name}{i}" if name else "").expand(0) for i in range(n)], 0)
 
     def variable_index(self, elements: np.ndarray) -> np.ndarray:
         """Index of the variable of each element number."""
@@ -223,8 +242,12 @@ class Graph:
         """
         self._writing("map tensors and vertices")
         if isinstance(what, Vertex):
-            self.pending.map(what, int(self._check_tiles(np.asarray(tile), f"vertex {what.index}")))
+            column = self._check_tiles(np.asarray(tile), f"vertex {what.index}")
+            if column.size != 1:
+                raise InvalidTileMapping(f"vertex {what.index}: it takes one tile, not {column.size}")
+            self.pending.map(what, int(column.reshape(-1)[0]))
             return
+        _tensor(what, "set_tile_mapping")
         if isinstance(tile, (list, tuple)) and any(isinstance(t, (list, tuple)) for t in tile):
             self._map_intervals(what, tile)
             return
@@ -250,7 +273,10 @@ class Graph:
             self._assign(elements, np.ones(elements.size, np.int64), np.repeat(leading, each))
 
     def _map_intervals(self, tensor: Tensor, per_tile: Sequence[Sequence[tuple[int, int]]]) -> None:
-        rows = [(b, e, t) for t, intervals in enumerate(per_tile) for b, e in intervals]
+        try:
+            rows = [(b, e, t) for t, intervals in enumerate(per_tile) for b, e in intervals]
+        except (TypeError, ValueError):
+            raise InvalidTileMapping(f"{tensor.name}: a mapping lists (begin, end) pairs for every tile") from None
         table = np.array(rows, np.int64).reshape(-1, 3)
         self._check_tiles(table[:, 2], tensor.name)
         if ((table[:, 0] < 0) | (table[:, 0] > table[:, 1]) | (table[:, 1] > tensor.size)).any():
@@ -293,7 +319,17 @@ class Graph:
         """Runs of the flattened tensor on one tile: (start, stop, tile), tile -1 where unmapped."""
         from .mapping import tensor_runs
 
-        return tensor_runs(self, tensor)
+        return tensor_runs(self, _tensor(tensor, "tile_mapping"))
+
+    def get_target(self) -> Target:
+        return self.target
+
+    def get_num_vertices(self) -> int:
+        return self.num_vertices
+
+    def get_top_level_graph(self) -> Graph:
+        """The graph that owns everything: this one, or the one a virtual graph is a view of."""
+        return getattr(self, "top", self)
 
     def get_tile_mapping(self, tensor: Tensor) -> list[list[tuple[int, int]]]:
         """As in Poplar: for every tile the intervals of the flattened tensor that lie on it."""
@@ -310,6 +346,9 @@ class Graph:
         self._writing("add codelets")
         self.library.add_file(path)
 
+    def has_codelet(self, name: str) -> bool:
+        return name in self.library
+
     def add_compute_set(self, name: str = "") -> ComputeSet:
         self._writing("add compute sets")
         cs = ComputeSet(self, len(self.compute_sets), self.path(name or f"compute_set{len(self.compute_sets)}"))
@@ -322,8 +361,9 @@ class Graph:
         info = self.library[codelet]
         where = f"{cs.name}"
         self._known_fields(info, fields, where)
+        if np.asarray(tile).size:
+            self._check_tiles(np.asarray(tile), f"{where}: vertices of {codelet}")
         block = make_block(self, info, cs, tile, fields, True, where)
-        self._check_tiles(block.tile, f"{where}: vertices of {codelet}")
         block.index = np.arange(self.num_vertices, self.num_vertices + block.n)
         self.num_vertices += block.n
         cs.blocks.append(block)
@@ -342,7 +382,10 @@ class Graph:
     ) -> Vertex:
         """Add one vertex; fields may be connected now or later by `connect`, its tile by `set_tile_mapping`."""
         self._writing("add vertices")
+        if getattr(cs, "graph", None) is None or cs.graph.pending is not self.pending:
+            raise GraphConnectionError(f"add_vertex takes a compute set of this graph, not {cs!r}")
         info = self.library[codelet]
+        self._known_fields(info, fields or {}, cs.name)  # before the vertex exists: a refused call leaves none behind
         vertex = self.pending.add(cs, info)
         for name, value in (fields or {}).items():
             self.connect(vertex[name], value)
@@ -353,16 +396,19 @@ class Graph:
     def connect(self, field: FieldRef, value: Any) -> None:
         """Join a tensor to a vertex's field, or give a constant field its value."""
         self._writing("connect fields")
+        if not isinstance(field, FieldRef):
+            raise GraphConnectionError(f"connect takes a field, as vertex['name'], not {field!r}")
         self.pending.connect(field, value)
 
-    def scalar_operand(self, info: Any, field: Any, name: str, value: Any, where: str) -> Tensor:
-        """A number connected to an input field: a constant on tile 0 that is sent where it is read."""
-        if field.direction != "in" or isinstance(value, str):
+    def scalar_operand(self, info: Any, field: Any, name: str, value: Any, where: str, tile: int) -> Tensor:
+        """A number or array connected to an input field: a constant on the tile of the first vertex that reads it."""
+        mixed = isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value)
+        if field.direction != "in" or isinstance(value, str) or mixed:
             raise GraphConnectionError(f"{where}: field '{name}' of {info.name} takes a tensor, not {value!r}")
         array = np.asarray(value)
         kind = field.dtype or dtype("FLOAT" if array.dtype.kind == "f" else "INT")
         tensor = self.add_constant(kind, array.shape, array, name=f"{name}")
-        self.set_tile_mapping(tensor, 0)
+        self.set_tile_mapping(tensor, tile)
         return tensor
 
     # control and host ------------------------------------------------------------------------------------------
@@ -382,26 +428,36 @@ class Graph:
             raise GraphObjectCreationError(f"{what} handle '{handle}' is already in use")
         return handle
 
+    def _mine(self, tensor: Any, where: str) -> Tensor:
+        if _tensor(tensor, where).graph.variables is not self.variables:
+            raise GraphConnectionError(f"{where}: {tensor.name} belongs to another graph")
+        return tensor
+
     def create_host_write(self, handle: str, tensor: Tensor) -> None:
         """Let the host write `tensor` outside of runs, under `handle`."""
         handle = self._handle(handle, self.host_writes, "host write")
+        self._mine(tensor, f"host write '{handle}'")
         if tensor.contains_aliases or tensor.contains_constant:
             raise GraphConnectionError(f"host write '{handle}': {tensor.name} cannot be written (aliases or constants)")
         self.host_writes[handle] = tensor
 
     def create_host_read(self, handle: str, tensor: Tensor) -> None:
         """Let the host read `tensor` outside of runs, under `handle`."""
-        self.host_reads[self._handle(handle, self.host_reads, "host read")] = tensor
+        handle = self._handle(handle, self.host_reads, "host read")
+        self.host_reads[handle] = self._mine(tensor, f"host read '{handle}'")
 
     def add_host_to_device_fifo(self, handle: str, element_type: Any, size: int) -> DataStream:
-        stream = DataStream(self._handle(handle, self.streams, "stream"), dtype(element_type), int(size), True)
-        self.streams[handle] = stream
-        return stream
+        return self._add_stream(handle, element_type, size, True)
 
     def add_device_to_host_fifo(self, handle: str, element_type: Any, size: int) -> DataStream:
-        stream = DataStream(self._handle(handle, self.streams, "stream"), dtype(element_type), int(size), False)
-        self.streams[handle] = stream
-        return stream
+        return self._add_stream(handle, element_type, size, False)
+
+    def _add_stream(self, handle: str, element_type: Any, size: int, to_device: bool) -> DataStream:
+        handle = self._handle(handle, self.streams, "stream")
+        if not isinstance(size, (int, np.integer)) or size < 0:
+            raise GraphObjectCreationError(f"stream '{handle}': size {size!r} is not a number of elements")
+        self.streams[handle] = DataStream(handle, dtype(element_type), int(size), to_device)
+        return self.streams[handle]
 
     def create_virtual_graph(self, tiles: Any, upper: int | None = None) -> Graph:
         """A view of this graph over a subset of its tiles: a count, (lower, upper), or a list of tile numbers."""
@@ -412,7 +468,10 @@ class Graph:
             if upper is not None
             else (np.arange(tiles) if isinstance(tiles, (int, np.integer)) else np.asarray(tiles))
         )
-        return VirtualGraph(self, self._check_tiles(chosen, "virtual graph"))
+        self._check_tiles(chosen, "virtual graph")
+        if len(chosen) == 0 or len(np.unique(chosen)) != len(chosen):
+            raise InvalidTileMapping("a virtual graph takes one tile or more, each of them once")
+        return VirtualGraph(self, chosen)
 
     # freezing --------------------------------------------------------------------------------------------------
 
@@ -422,7 +481,7 @@ class Graph:
 
     @property
     def num_edges(self) -> int:
-        self.freeze()
+        self.freeze("its edges were counted")
         return sum(b.num_edges for b in self.blocks)
 
     def text(self) -> str:
@@ -439,18 +498,40 @@ class Graph:
         self.pending.make_blocks()
         self.frozen = since
 
+    def thaw(self) -> None:
+        """Let more be added after a compilation that failed; vertices there are already stay as they are."""
+        self.frozen = ""
+        self.vertices.forget()
+
+
+def _tensor(thing: Any, where: str) -> Tensor:
+    if not isinstance(thing, Tensor):
+        raise GraphConnectionError(f"{where} takes a tensor, not {thing!r}")
+    return thing
+
+
+def fits(array: np.ndarray, kind: np.dtype) -> bool:
+    """Whether every number of `array` lies in the range of the integer type `kind`; NaN does not."""
+    if array.size == 0 or array.dtype == kind or array.dtype.kind == "b":
+        return True
+    low, high = array.min(), array.max()
+    return bool(np.iinfo(kind).min <= low.item() and high.item() <= np.iinfo(kind).max)
+
 
 def to_storage(element_type: DType, value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     """`value`, a number or an array, as storage words of `shape`. Raises ShapeError, TypeMismatch."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ShapeError(f"{name} has shape {list(shape)}; the rows of the value differ in length") from None
     if array.dtype.kind not in "biuf":
         raise TypeMismatch(f"{name}: {value!r} is not numeric")
-    if element_type is HALF and array.dtype == np.uint16 and array.shape == shape and array.ndim:
-        return array.reshape(shape)  # raw half words, as Poplar's add_constant_half
     if array.ndim and array.shape != shape:
         if array.size != int(np.prod(shape, dtype=np.int64)):
             raise ShapeError(f"{name} has shape {list(shape)}; the value has {list(array.shape)}")
         array = array.reshape(shape)
+    if element_type.is_integral and not fits(array, element_type.np):
+        raise TypeMismatch(f"{name} is {element_type}; a value lies outside its range")
     with np.errstate(over="ignore"):
         converted = (array != 0) if element_type is BOOL else array.astype(element_type.np)
     return np.ascontiguousarray(np.broadcast_to(converted, shape)).view(element_type.storage)

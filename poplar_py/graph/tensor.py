@@ -137,6 +137,18 @@ class Tensor:
             return np.array([start], np.int64), np.array([self.size], np.int64)
         return runs(self.index.reshape(-1))
 
+    def get_contiguous_regions(self) -> list[tuple[int, int]]:
+        """Intervals [begin, end) of the flattened tensor that are contiguous in the element space, in order."""
+        ends = np.cumsum(self.regions()[1]).tolist()
+        return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
+    def intersects_with(self, other: Tensor) -> bool:
+        """Whether some element stands in both tensors."""
+        return bool(np.intersect1d(self.index, other.index).size)
+
+    def shape_to_string(self) -> str:
+        return str(list(self.shape))
+
     @property
     def contains_aliases(self) -> bool:
         """Whether some element stands in the tensor twice."""
@@ -204,7 +216,7 @@ class Tensor:
             keys += (Ellipsis,)  # without it numpy would read a scalar, and phantom memory cannot be read
         try:
             picked = elements[keys]
-        except IndexError as problem:
+        except (IndexError, TypeError, ValueError) as problem:
             raise IndexOutOfRange(f"{self.name} {list(self.shape)}: {problem}") from None
         return self._view(picked)
 
@@ -213,11 +225,12 @@ class Tensor:
 
         Raises IndexOutOfRange unlike Python slices, as Poplar does.
         """
-        pairs = (
-            [(begin, end, dim)]
-            if isinstance(begin, (int, np.integer))
-            else [(b, e, axis) for axis, (b, e) in enumerate(zip(begin, end, strict=True))]
-        )
+        if isinstance(begin, (int, np.integer)):
+            pairs = [(begin, end, dim)]
+        elif len(begin) == len(end):
+            pairs = [(b, e, axis) for axis, (b, e) in enumerate(zip(begin, end, strict=True))]
+        else:
+            raise IndexOutOfRange(f"slice of {self.name}: {len(begin)} begins and {len(end)} ends")
         view = self
         for b, e, axis in pairs:
             axis = self._axis(axis)
@@ -237,6 +250,7 @@ class Tensor:
             fixed *= n if n != -1 else 1
         if (
             (wanted.count(-1) > 1)
+            or any(n < -1 for n in wanted)
             or (-1 not in wanted and fixed != self.size)
             or (-1 in wanted and (fixed == 0 or self.size % fixed))
         ):
@@ -255,6 +269,8 @@ class Tensor:
     def flatten(self, begin: int = 0, end: int | None = None) -> Tensor:
         """One axis in place of axes [begin, end), by default of all."""
         end = self.ndim if end is None else end
+        if not 0 <= begin <= end <= self.ndim:
+            raise IndexOutOfRange(f"flatten axes [{begin}, {end}): {self.name} has rank {self.ndim}")
         joined = int(np.prod(self.shape[begin:end], dtype=np.int64))
         return self.reshape(self.shape[:begin] + (joined,) + self.shape[end:])
 
@@ -270,14 +286,21 @@ class Tensor:
 
     def dim_shuffle_partial(self, source: Sequence[int], destination: Sequence[int]) -> Tensor:
         """Axes `source` moved to places `destination`; the others keep their order."""
-        return self._view(np.moveaxis(self._elements, source, destination))
+        if len(source) != len(destination):
+            raise ShapeError(f"{self.name}: {len(source)} axes cannot move to {len(destination)} places")
+        places = [[self._axis(a) for a in axes] for axes in (source, destination)]
+        if any(len(set(axes)) != len(axes) for axes in places):
+            raise ShapeError(f"{self.name}: axes {list(source)} to {list(destination)} name an axis twice")
+        return self._view(np.moveaxis(self._elements, *places))
 
     def dim_roll(self, dim: int, new_index: int = 0) -> Tensor:
-        return self._view(np.moveaxis(self._elements, self._axis(dim), new_index))
+        return self._view(np.moveaxis(self._elements, self._axis(dim), self._axis(new_index)))
 
     def broadcast(self, n: int, dim: int) -> Tensor:
         """The tensor repeated n times along `dim` (whole, one after another), without storage."""
         axis = self._axis(dim)
+        if n < 0:
+            raise ShapeError(f"{self.name} cannot be broadcast {n} times")
         repeated = np.broadcast_to(
             np.expand_dims(self._elements, axis), self.shape[:axis] + (int(n),) + self.shape[axis:]
         )
@@ -286,13 +309,15 @@ class Tensor:
     def broadcast_to(self, shape: Sequence[int]) -> Tensor:
         """As numpy.broadcast_to. Raises ShapeError where the shapes do not agree."""
         try:
-            return self._view(np.broadcast_to(self._elements, tuple(shape)))
+            return self._view(np.broadcast_to(self._elements, shape))
         except ValueError:
-            raise ShapeError(f"{self.name} {list(self.shape)} cannot be broadcast to {list(shape)}") from None
+            raise ShapeError(f"{self.name} {list(self.shape)} cannot be broadcast to {shape}") from None
 
     def upsample(self, scale: int, dim: int) -> Tensor:
         """Every element along `dim` repeated `scale` times."""
         axis = self._axis(dim)
+        if scale < 0:
+            raise ShapeError(f"{self.name} cannot be upsampled {scale} times")
         wide = np.broadcast_to(
             np.expand_dims(self._elements, axis + 1), self.shape[: axis + 1] + (int(scale),) + self.shape[axis + 1 :]
         )
@@ -384,14 +409,19 @@ def runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat[first], np.diff(np.append(first, flat.size))
 
 
-def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
-    """The tensors one after another along `axis`.
+def concat(tensors: Sequence[Tensor] | Tensor, axis: Any = 0, *more: int) -> Tensor:
+    """The tensors one after another along `axis`; also Poplar's `concat(first, second, axis)`.
 
     Raises ShapeError where the other axes differ and TypeMismatch where the element types do.
     """
+    if isinstance(tensors, Tensor):
+        tensors, axis = [tensors, axis], more[0] if more else 0
     tensors = list(tensors)
     if not tensors:
         raise ShapeError("concat of no tensors")
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            raise TypeMismatch(f"concat joins tensors, not {t!r}")
     first = tensors[0]
     for t in tensors[1:]:
         if t.dtype != first.dtype:

@@ -163,16 +163,22 @@ class Vertex:
 
     @property
     def codelet(self) -> str:
-        return self._row()[0].codelet
+        pending = self.graph.pending.rows.get(self.index)
+        return pending.info.name if pending else self._row()[0].codelet
 
     @property
     def tile(self) -> int:
+        """Its tile; -1 while it has none."""
+        pending = self.graph.pending.rows.get(self.index)
+        if pending:
+            return pending.tile
         block, row = self._row()
         return int(block.tile[row])
 
     @property
     def compute_set(self) -> str:
-        return self._row()[0].name
+        pending = self.graph.pending.rows.get(self.index)
+        return pending.compute_set.name if pending else self._row()[0].name
 
     def __repr__(self) -> str:
         if not self.graph.frozen:
@@ -212,8 +218,12 @@ class Vertices:
             raise IndexError(f"vertex {index} of {len(self)}")
         return Vertex(self.graph, int(index) % len(self))
 
+    def forget(self) -> None:
+        """Vertices may be added again: what was found by looking at all of them no longer holds."""
+        self._lookup = None
+
     def locate(self, index: int) -> tuple[Block, int]:
-        self.graph.freeze()
+        self.graph.freeze("its vertices were read")
         if self._lookup is None:
             number = np.concatenate([b.index for b in self.graph.blocks] or [np.zeros(0, np.int64)])
             order = np.argsort(number, kind="stable")
@@ -226,7 +236,7 @@ class Vertices:
     @property
     def tile(self) -> np.ndarray:
         """Tile of every vertex, int32, in order of creation."""
-        self.graph.freeze()
+        self.graph.freeze("its vertices were read")
         column = np.empty(len(self), np.int32)
         for block in self.graph.blocks:
             column[block.index] = block.tile
@@ -266,7 +276,8 @@ def make_block(
         elif name not in given:
             raise GraphConnectionError(f"{where}: field '{name}' of {info.name} is not connected")
         else:
-            edge_fields[name] = _vertex_axes(graph, info, field, name, given[name], strict, where)
+            first = int(np.asarray(tile).flat[0]) if np.size(tile) and np.asarray(tile).dtype.kind in "iu" else 0
+            edge_fields[name] = _vertex_axes(graph, info, field, name, given[name], strict, where, first)
     shapes = [axes for _, axes in edge_fields.values()] + [c.shape for c in constants.values()]
     tile_column = np.asarray(tile)
     if tile_column.size and (tile_column.dtype.kind not in "iu"):
@@ -298,7 +309,7 @@ def _constant_value(info: CodeletInfo, field: Any, name: str, value: Any, where:
     return array.astype(wanted.compute if wanted.compute.kind != "b" else np.uint8)
 
 
-def _vertex_axes(graph, info, field, name, value, strict, where):
+def _vertex_axes(graph, info, field, name, value, strict, where, tile):
     """The field's value as Tensor or Windows, and the axes that count vertices."""
     inner = {SCALAR: 0, MATRIX: 2}.get(field.kind, 1)
     if isinstance(value, Windows):
@@ -311,7 +322,7 @@ def _vertex_axes(graph, info, field, name, value, strict, where):
 
             value = concat([t.flatten().expand(0) for t in value], 0)
         if not isinstance(value, Tensor):
-            value = graph.scalar_operand(info, field, name, value, where)
+            value = graph.scalar_operand(info, field, name, value, where, tile)
         tensor = value
         if not strict:
             value = tensor = _fit(info, field, name, tensor, inner, where)

@@ -37,8 +37,8 @@ def _program(thing: Any, where: str) -> Program:
 class Sequence(Program):
     """Programs one after another."""
 
-    def __init__(self, programs: Iterable[Program] = (), *more: Program, name: str = ""):
-        programs = (programs, *more) if isinstance(programs, Program) else (*programs, *more)
+    def __init__(self, programs: Iterable[Program] | Program = (), *more: Program, name: str = ""):
+        programs = (*programs, *more) if isinstance(programs, Iterable) else (programs, *more)
         self.programs = [_program(p, "Sequence") for p in programs]
         self.name = name
 
@@ -48,6 +48,9 @@ class Sequence(Program):
 
     def __len__(self) -> int:
         return len(self.programs)
+
+    def is_empty(self) -> bool:
+        return not self.programs
 
     def children(self) -> list[Program]:
         return self.programs
@@ -111,13 +114,19 @@ def _copy_name(source: Any, destination: Any) -> str:
     return f"copy({names[0]}->{names[1]})"
 
 
+def _whole(number: Any, what: str) -> int:
+    if isinstance(number, (bool, str)) or not hasattr(number, "__int__") or int(number) != number:
+        raise GraphProgramCompilationError(f"{what} is {number!r}; it must be a whole number")
+    return int(number)
+
+
 class Repeat(Program):
     """Run a body `count` times; the count is fixed at compile time."""
 
     def __init__(self, count: int, body: Program, name: str = ""):
-        if isinstance(count, bool) or int(count) != count or count < 0:
+        self.count = _whole(count, "Repeat count")
+        if self.count < 0:
             raise GraphProgramCompilationError(f"Repeat count is {count!r}; it must be a whole number, 0 or more")
-        self.count = int(count)
         self.body = _program(body, "Repeat")
         self.name = name
 
@@ -179,13 +188,16 @@ class Switch(Program):
         self.cases: list[tuple[int, Program]] = []
         self.default = _program(default if default is not None else Sequence(), "Switch")
         self.name = name
-        for value, program in cases:
-            self.add(value, program)
+        for case in cases:
+            if not isinstance(case, (tuple, list)) or len(case) != 2:
+                raise GraphProgramCompilationError(f"Switch: a case is (number, program), not {case!r}")
+            self.add(*case)
 
     def add(self, value: int, program: Program) -> Switch:
+        value = _whole(value, f"Switch on {self.index.name}: a case")
         if any(v == value for v, _ in self.cases):
             raise GraphProgramCompilationError(f"Switch on {self.index.name}: case {value} stands twice")
-        self.cases.append((int(value), _program(program, "Switch")))
+        self.cases.append((value, _program(program, "Switch")))
         return self
 
     def children(self) -> list[Program]:
@@ -206,6 +218,8 @@ class WriteUndef(Program):
     """Declare that a tensor's contents are no longer needed."""
 
     def __init__(self, tensor: Tensor):
+        if not isinstance(tensor, Tensor):
+            raise GraphConnectionError(f"WriteUndef takes a tensor, not {tensor!r}")
         self.tensor = tensor
         self.name = f"undef({tensor.name})"
 

@@ -94,6 +94,7 @@ class _Flatten:
         self.graph = graph
         self.schedule = schedule
         self.entered: list[int] = []
+        self.open: list[p.Sequence] = []  # sequences around the program being walked
         self.done: set[int] = set()
         self.rules: dict[type, Callable[[Any], Tree]] = {
             p.Sequence: self.sequence,
@@ -129,7 +130,12 @@ class _Flatten:
         return ["step", index]
 
     def sequence(self, program: p.Sequence) -> Tree:
-        return ["seq", [self.tree(child) for child in program.programs]]
+        if program in self.open:
+            raise GraphRecursionError(f"sequence {program.name or 'without a name'} contains itself")
+        self.open.append(program)
+        children = [self.tree(child) for child in program.programs]
+        self.open.pop()
+        return ["seq", children]
 
     def execute(self, program: p.Execute) -> Tree:
         cs = program.compute_set
@@ -139,6 +145,9 @@ class _Flatten:
 
     def copy(self, program: p.Copy) -> Tree:
         source, destination = program.source, program.destination
+        for stream in (source, destination):
+            if isinstance(stream, DataStream) and self.graph.streams.get(stream.handle) is not stream:
+                raise GraphProgramCompilationError(f"{program.name}: stream {stream.handle} belongs to another graph")
         if isinstance(source, DataStream):
             return self.step("stream_in", program.name, destination=destination, stream=source.handle)
         if isinstance(destination, DataStream):
