@@ -34,8 +34,6 @@ from .rewrite import Rewriter, Rewritten
 if TYPE_CHECKING:
     from .library import CodeletInfo
 
-_STORAGE_KIND = {"FLOAT": "f32", "BOOL": "bool"}
-
 
 class Signature:
     """A codelet with the element types connected to its fields; equal and hashed by content."""
@@ -258,7 +256,9 @@ class _DriverText:
         clashes = []
         for other in self.earlier:
             if (other.kind == MATRIX) == (field.kind == MATRIX):
-                pairs = zip(held[:3], [h.replace(f"__{field.name}_", f"__{other.name}_") for h in held[:3]], strict=True)
+                pairs = zip(
+                    held[:3], [h.replace(f"__{field.name}_", f"__{other.name}_") for h in held[:3]], strict=True
+                )
                 clashes.append("(" + " and ".join(f"{mine} == {its}" for mine, its in pairs) + ")")
                 self.each += [f"if {clashes[-1]}:", f"    {field.name} = {other.name}"]
         if clashes:

@@ -278,7 +278,9 @@ class _Count:
             return found if isinstance(found, (int, np.integer, np.ndarray)) else None
         if isinstance(node, ast.Attribute):
             sized = self._sized(node.value)
-            return getattr(sized, node.attr, None) if sized is not None and node.attr in ("size", "rows", "cols") else None
+            return (
+                getattr(sized, node.attr, None) if sized is not None and node.attr in ("size", "rows", "cols") else None
+            )
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             sized, axis = self._sized(node.value.value), self.number(node.slice)
             return None if sized is None else (sized.cols if axis in (1, -1) or _is_row(sized) else sized.rows)

@@ -44,12 +44,12 @@ _FUNCTIONS = {
     *_SERIES, *_ROUNDINGS, "sqrt", "abs", "min", "max", "pow", "atan2", "hypot", "fmod", "len", "int", "float", "bool",
     "square", "is_nan", "is_inf", "is_finite", "random_bits", "random_uniform",
 }  # fmt: skip
-_FOLD = {
+_FOLD: dict[type, Any] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.LShift: operator.lshift,
     ast.RShift: operator.rshift, ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
 }  # fmt: skip
-_SYMBOL = {
+_SYMBOL: dict[type, str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<",
     ast.RShift: ">>", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
@@ -100,7 +100,8 @@ class ExpressionWriter:
         code, kind = self.value(node)
         if isinstance(kind, Array):
             raise self.error(
-                node, f"'{ast.unparse(node)}' is an array here; operate on its elements in a loop, as in `out[i] = a[i]`"
+                node,
+                f"'{ast.unparse(node)}' is an array here; operate on its elements in a loop, as in `out[i] = a[i]`",
             )
         if kind is None:
             raise self.error(node, f"'{ast.unparse(node)}' has no value")
@@ -138,7 +139,9 @@ class ExpressionWriter:
         name = node.id
         if name in self.locals:
             if self.defined is not None and name not in self.defined:
-                raise self.error(node, f"'{name}' may have no value here; give it one before the branch or loop that sets it")
+                raise self.error(
+                    node, f"'{name}' may have no value here; give it one before the branch or loop that sets it"
+                )
             if name in self.kinds:
                 return name, self.kinds[name]
         if name in self.parameters:
@@ -270,7 +273,11 @@ class ExpressionWriter:
             raise self.error(node, f"'{_SYMBOL[op]}' works on whole numbers and bools; an operand is a float")
         a, b = cast(a, ka, kind), cast(b, kb, kind)
         if not shift:
-            return (f"({a} {_SYMBOL[op]} {b})", BOOL) if kind == BOOL else (self._wrapped(f"({a} {_SYMBOL[op]} {b})", kind), kind)
+            return (
+                (f"({a} {_SYMBOL[op]} {b})", BOOL)
+                if kind == BOOL
+                else (self._wrapped(f"({a} {_SYMBOL[op]} {b})", kind), kind)
+            )
         if isinstance(kb, Literal) and 0 <= kb.value < WIDTH.get(kind, 64):
             return self._wrapped(f"({a} {_SYMBOL[op]} {b})", kind), kind
         name = "shift_left" if op is ast.LShift else "shift_right_unsigned" if is_unsigned(kind) else "shift_right"
@@ -361,7 +368,9 @@ class ExpressionWriter:
             return self.converted(self._arguments(node, name, 1)[0], _CASTS[name]), _CASTS[name]
         name = _OTHER_NAMES.get(name, name)
         if name not in _FUNCTIONS:
-            raise self.error(node, f"tile code cannot call '{ast.unparse(node.func)}'.{did_you_mean(name, sorted(_FUNCTIONS))}")
+            raise self.error(
+                node, f"tile code cannot call '{ast.unparse(node.func)}'.{did_you_mean(name, sorted(_FUNCTIONS))}"
+            )
         if node.keywords:
             raise self.error(node, f"{name} takes no keyword arguments in tile code")
         return self._known(node, name)
@@ -374,12 +383,17 @@ class ExpressionWriter:
             found = self.rewriter.file.namespace.get(name, getattr(builtins, name, None))
             if callable(found):
                 return {"power": "pow"}.get(getattr(found, "__name__", name), getattr(found, "__name__", name))
-            raise self.error(node, f"tile code cannot call '{name}'.{did_you_mean(name, [*self.rewriter.file.functions, *_FUNCTIONS])}")
+            raise self.error(
+                node,
+                f"tile code cannot call '{name}'.{did_you_mean(name, [*self.rewriter.file.functions, *_FUNCTIONS])}",
+            )
         if isinstance(node.func, ast.Attribute) and self._module(node.func.value) is not None:
             if node.func.attr == "float64":
                 raise self.error(node, "there is no float64 on a tile; use float(x), which is float32")
             return node.func.attr
-        raise self.error(node, f"tile code cannot call '{ast.unparse(node.func)}'; use functions of the file, math or numpy")
+        raise self.error(
+            node, f"tile code cannot call '{ast.unparse(node.func)}'; use functions of the file, math or numpy"
+        )
 
     def _argument(self, node: ast.expr) -> Value:
         if isinstance(node, ast.Starred):
@@ -388,7 +402,9 @@ class ExpressionWriter:
 
     def _arguments(self, node: ast.Call, name: str, count: int) -> list[ast.expr]:
         if len(node.args) != count:
-            raise self.error(node, f"{name} takes {count} argument{'s' * (count > 1)} in tile code, not {len(node.args)}")
+            raise self.error(
+                node, f"{name} takes {count} argument{'s' * (count > 1)} in tile code, not {len(node.args)}"
+            )
         return node.args
 
     def _known(self, node: ast.Call, name: str) -> Value:
@@ -397,7 +413,10 @@ class ExpressionWriter:
         if name == "len":
             return f"{self._array(self._arguments(node, name, 1)[0])[0]}.shape[0]", INDEX
         if name in ("random_bits", "random_uniform"):
-            parts = [self.converted(a, k) for a, k in zip(self._arguments(node, name, 4), ("u32", "u32", "u32", "u64"), strict=True)]
+            parts = [
+                self.converted(a, k)
+                for a, k in zip(self._arguments(node, name, 4), ("u32", "u32", "u32", "u64"), strict=True)
+            ]
             return f"__{name}({', '.join(parts)})", "u32" if name == "random_bits" else F32
         if name in ("pow", "atan2", "hypot", "fmod"):
             left, right = (self.scalar(a) for a in self._arguments(node, name, 2))

@@ -41,7 +41,8 @@ def _words() -> dict[str, Any]:
     """What is in scope in a codelet file without an import: functions of tile code and words of cycle functions."""
     functions = (*vocabulary.SERIES, *vocabulary.LIBRARY, *vocabulary.ROUNDINGS, *vocabulary.RANDOM)
     found = {f.__name__: f for f in functions if f is not vocabulary.power}
-    return found | cost.WORDS | {"multiply_accumulate": vocabulary.multiply_accumulate}
+    found |= {f.__name__.replace("_", ""): f for f in (vocabulary.is_nan, vocabulary.is_inf, vocabulary.is_finite)}
+    return found | cost.WORDS | {"square": vocabulary.square, "multiply_accumulate": vocabulary.multiply_accumulate}
 
 
 class CodeletInfo:

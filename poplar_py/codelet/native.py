@@ -17,8 +17,10 @@ from numba.extending import intrinsic, overload
 
 from . import vocabulary
 
-_OPTIONS = {"error_model": "numpy", "boundscheck": False, "forceinline": True, "nogil": True}
-_HAS_F16C = bool(llvmlite.binding.get_host_cpu_features().get("f16c")) or llvmlite.binding.get_default_triple().startswith("aarch64")
+_OPTIONS: Any = {"error_model": "numpy", "boundscheck": False, "forceinline": True, "nogil": True}
+_HAS_F16C = bool(
+    llvmlite.binding.get_host_cpu_features().get("f16c")
+) or llvmlite.binding.get_default_triple().startswith("aarch64")
 
 # --- windows of memory -------------------------------------------------------------------------------------------
 
@@ -208,7 +210,9 @@ def _widen_lanes(typingctx: Any, words: Any, i: Any, scratch: Any, k: Any) -> An
     def build(context, builder, signature, arguments):
         words, i, scratch, k = arguments
         loaded = builder.load(_lanes(context, builder, signature.args[0], words, i, _WORDS), align=2)
-        builder.store(builder.fpext(loaded, _FLOATS), _lanes(context, builder, signature.args[2], scratch, k, _FLOATS), align=4)
+        builder.store(
+            builder.fpext(loaded, _FLOATS), _lanes(context, builder, signature.args[2], scratch, k, _FLOATS), align=4
+        )
         return context.get_dummy_value()
 
     return types.void(words, types.intp, scratch, types.intp), build
@@ -221,7 +225,9 @@ def _narrow_lanes(typingctx: Any, words: Any, i: Any, scratch: Any, k: Any) -> A
     def build(context, builder, signature, arguments):
         words, i, scratch, k = arguments
         loaded = builder.load(_lanes(context, builder, signature.args[2], scratch, k, _FLOATS), align=4)
-        builder.store(builder.fptrunc(loaded, _WORDS), _lanes(context, builder, signature.args[0], words, i, _WORDS), align=2)
+        builder.store(
+            builder.fptrunc(loaded, _WORDS), _lanes(context, builder, signature.args[0], words, i, _WORDS), align=2
+        )
         return context.get_dummy_value()
 
     return types.void(words, types.intp, scratch, types.intp), build
@@ -323,27 +329,27 @@ def _register_library(function: Any) -> None:
     c_function = getattr(math, function.__name__)
     if getattr(function, "arity", 1) == 2:
 
-        def implementation(x, y):
+        def of_two(x, y):
             return c_function(np.float64(x), np.float64(y))
 
-        overload(function, jit_options=_OPTIONS)(lambda x, y: implementation)
+        overload(function, jit_options=_OPTIONS)(lambda x, y: of_two)
     else:
 
-        def implementation(x):
+        def of_one(x):
             return c_function(np.float64(x))
 
-        overload(function, jit_options=_OPTIONS)(lambda x: implementation)
+        overload(function, jit_options=_OPTIONS)(lambda x: of_one)
 
 
 def _register_rounding(function: Any, name: str) -> None:
-    @intrinsic
-    def instruction(typingctx, x):
+    def typed(typingctx, x):
         def build(context, builder, signature, arguments):
             kind = arguments[0].type
             return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", [kind]), arguments)
 
         return x(x), build
 
+    instruction: Any = intrinsic(typed)
     overload(function, jit_options=_OPTIONS)(lambda x: lambda x: instruction(x))
 
 
@@ -362,12 +368,10 @@ SMALL_PRODUCT = 32  # multiplications below which loops beat a BLAS call (measur
 
 
 @intrinsic
-def _sgemm(typingctx: Any, blas: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, beta: Any, c: Any, ldc: Any) -> Any:
+def _sgemm(typingctx, blas, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc):
     """Call Fortran sgemm at the address `blas`: column-major c = op(a) op(b) + beta c."""
     whole = types.int32
-    signature = types.void(
-        types.int64, whole, whole, whole, whole, whole, a, whole, b, whole, types.float32, c, whole
-    )
+    signature = types.void(types.int64, whole, whole, whole, whole, whole, a, whole, b, whole, types.float32, c, whole)
 
     def build(context, builder, signature, arguments):
         blas, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc = arguments
@@ -376,8 +380,14 @@ def _sgemm(typingctx: Any, blas: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, 
         def place(value):
             return cgutils.alloca_once_value(builder, value)
 
-        flags = [place(builder.select(builder.icmp_signed("!=", t, t.type(0)), byte(ord("T")), byte(ord("N")))) for t in (ta, tb)]
-        data = {name: _data(context, builder, signature.args[i], v) for name, i, v in (("a", 6, a), ("b", 8, b), ("c", 11, c))}
+        flags = [
+            place(builder.select(builder.icmp_signed("!=", t, t.type(0)), byte(ord("T")), byte(ord("N"))))
+            for t in (ta, tb)
+        ]
+        data = {
+            name: _data(context, builder, signature.args[i], v)
+            for name, i, v in (("a", 6, a), ("b", 8, b), ("c", 11, c))
+        }
         values = [
             *flags, place(m), place(n), place(k), place(ir.FloatType()(1.0)), data["a"], place(lda), data["b"], place(ldb),
             place(beta), data["c"], place(ldc),

@@ -48,7 +48,9 @@ class FunctionWriter(ExpressionWriter):
         for local in self.locals:  # a constant or argument that is assigned to
             kind = parameters.get(local)
             if isinstance(kind, Array):
-                raise self.error(tree, f"'{local}' is a field; write its elements: {local}[i] = ... or {local}[:] = ...")
+                raise self.error(
+                    tree, f"'{local}' is a field; write its elements: {local}[i] = ... or {local}[:] = ..."
+                )
             if kind is not None:
                 self.kinds[local] = kind
 
@@ -125,7 +127,7 @@ class FunctionWriter(ExpressionWriter):
             kinds = [k for _, k in (left, right)]
             whole = all(is_integer(k) or (isinstance(k, Literal) and isinstance(k.value, int)) for k in kinds)
             if whole and not all(isinstance(k, Literal) for k in kinds):
-                kind = common(*kinds, arithmetic=True)
+                kind = common(left[1], right[1], arithmetic=True)
                 a, b = cast(*left, kind), cast(*right, kind)
                 name = "unsigned_div" if kind[0] == "u" else "quotient"
                 return self._wrapped(f"__{name}({a}, {b})", kind), kind
@@ -190,7 +192,9 @@ class FunctionWriter(ExpressionWriter):
 
     def _may_write(self, node: ast.AST, array: Array) -> None:
         if not array.writable:
-            raise self.error(node, f"field '{array.field}' is an Input and cannot be written; make it an InOut or Output")
+            raise self.error(
+                node, f"field '{array.field}' is an Input and cannot be written; make it an InOut or Output"
+            )
 
     def _store_element(self, target: ast.Subscript, code: str, kind: Any, node: ast.stmt) -> None:
         place, element = self.value(_as_load(target))

@@ -297,7 +297,7 @@ def _unpack_graph(reader: _Reader, packed: dict[str, Any], path: Path, trust: bo
         variable.data = reader.unpack(data)
         variable.set_runs(reader.unpack(start), reader.unpack(tile))
         graph.variables.append(variable)
-    graph._num_elements = sum(v.size for v in graph.variables)
+    graph._num_elements = sum(v.size + 1 for v in graph.variables)
     infos = {c["name"]: _codelet(graph.library, c, path, trust, codelets) for c in packed["codelets"]}
     for name, blocks in packed["compute_sets"]:
         cs = ComputeSet(graph, len(graph.compute_sets), name)

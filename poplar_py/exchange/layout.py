@@ -53,7 +53,7 @@ class Layout:
 
 def lay_out(graph: Graph) -> Layout:
     """Resolve every variable's mapping. Raises InvalidTileMapping for an element without a tile."""
-    starts, tiles, variables = [], [], []
+    starts, lengths, tiles, variables = [], [], [], []
     for v in graph.variables:
         start, tile = v.runs()
         if (tile < 0).any():
@@ -65,15 +65,16 @@ def lay_out(graph: Graph) -> Layout:
                 f" ({missing} of {v.size} unmapped); call graph.set_tile_mapping"
             )
         starts.append(start + v.base)
+        lengths.append(np.diff(np.append(start, v.size)))
         tiles.append(tile)
         variables.append(np.full(len(start), v.index, np.int64))
     empty = [np.zeros(0, np.int64)]
     start = np.concatenate(starts or empty).astype(np.int64)
     tile = np.concatenate(tiles or empty).astype(np.int64)
     variable = np.concatenate(variables or empty).astype(np.int64)
-    total = sum(v.size for v in graph.variables)
+    length = np.concatenate(lengths or empty).astype(np.int64)
+    total = sum(v.size + 1 for v in graph.variables)  # element numbers, the unused one after each variable included
     num_tiles = graph.target.num_tiles
-    length = np.diff(np.append(start, total))
     key = variable * num_tiles + tile
     order = np.argsort(key, kind="stable")
     sorted_key, sorted_length = key[order], length[order]

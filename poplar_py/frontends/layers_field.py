@@ -1,4 +1,4 @@
-"""Layers over values with a field, (batch, channels, *field): pooling and normalisation.
+"""Layers over values with a field, (batch, channels, *field): pooling, normalisation, padding, upsampling.
 
 As in layers.py, a class is the layer of its name in snake case. Parameters are called as in other frameworks: `gamma`
 and `beta` (the scale and shift of a channel), `running_mean` and `running_variance`.
@@ -36,15 +36,15 @@ class _Field(Layer):
             wanted = {1: "length", 2: "height, width", 3: "depth, height, width"}.get(self.axes, "*field")
             raise self.error(f"{self.kind} takes (batch, channels, {wanted}); its input is {list(x.shape)}")
 
-    def spread(self, given: tuple[int, ...] | None, otherwise: tuple[int, ...], what: str) -> tuple[int, ...]:
-        """An entry for every field axis."""
+    def spread(self, given: tuple[int, ...] | None, otherwise: tuple[int, ...], what: str, x: Value) -> tuple[int, ...]:
+        """An entry for every field axis of x."""
+        self.check(x)
         if given is None:
             return otherwise
-        if len(given) not in (1, self.axes):
-            raise self.error(
-                f"{what} has {len(given)} entries; it takes one number, or one for each of {self.axes} axes"
-            )
-        return given * (self.axes // len(given))
+        axes = x.ndim - 2
+        if len(given) not in (1, axes):
+            raise self.error(f"{what} has {len(given)} entries; it takes one number, or one for each of {axes} axes")
+        return given * (axes // len(given))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +59,9 @@ class _Pool(_Field):
     op: ClassVar[str] = ""
 
     def build(self, b: Builder, x: Value) -> Value:
-        self.check(x)
-        kernel = self.spread(self.kernel, (), "kernel")
-        stride = self.spread(self.stride, kernel, "stride")
-        padding = self.spread(self.padding, (0,) * self.axes, "padding")
+        kernel = self.spread(self.kernel, (), "kernel", x)
+        stride = self.spread(self.stride, kernel, "stride", x)
+        padding = self.spread(self.padding, (0,) * self.axes, "padding", x)
         upper = list(padding)
         for i, (size, k, s, p) in enumerate(zip(x.shape[2:], kernel, stride, padding, strict=True)):
             steps, left = divmod(size + 2 * p - k, max(s, 1))
@@ -221,3 +220,42 @@ class LayerNorm(Layer):
             gamma = g.add_parameter("gamma", x.dtype, x.shape[-1:], "ones")
             beta = g.add_parameter("beta", x.dtype, x.shape[-1:], "zeros")
             return g.add("layer_norm", x, gamma, beta, epsilon=self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lrn(Layer):
+    """y = x / (bias + alpha / size * the sum of the squares of `size` neighbouring channels) ** beta"""
+
+    size: int = field(5, at_least=1)
+    alpha: float = field(1e-4, at_least=0.0)
+    beta: float = field(0.75)
+    bias: float = field(1.0, above=0.0)
+
+    def build(self, b: Builder, x: Value) -> Value:
+        settings = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "bias": self.bias}
+        return b.g.add("lrn", x, name=b.name(self), **settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad(_Field):
+    """The field with `size` more elements on both sides of every axis: `value`, the edge, or the field reflected."""
+
+    size: tuple[int, ...] = field(read=per_axis)
+    mode: str = field("constant", choices=("constant", "edge", "reflect"))
+    value: float = field(0.0)
+
+    def build(self, b: Builder, x: Value) -> Value:
+        sizes = self.spread(self.size, (), "size", x)
+        sizes = (0, 0, *sizes)
+        settings = {"lower_sizes": sizes, "upper_sizes": sizes, "mode": self.mode, "value": self.value}
+        return b.g.add("pad", x, name=b.name(self), **settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upsample(_Field):
+    """Every element of the field repeated `scale` times along every axis."""
+
+    scale: tuple[int, ...] = field(read=per_axis)
+
+    def build(self, b: Builder, x: Value) -> Value:
+        return b.g.add("upsample", x, scale=self.spread(self.scale, (), "scale", x), name=b.name(self))

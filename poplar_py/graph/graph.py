@@ -19,6 +19,7 @@ from ..errors import (
     GraphConnectionError,
     GraphObjectCreationError,
     InvalidTileMapping,
+    PoplarError,
     ShapeError,
     TypeMismatch,
     UnknownField,
@@ -142,21 +143,33 @@ class Graph:
         path = self.path(name or f"variable{len(self.variables)}")
         variable = Variable(len(self.variables), path, element_type, shape, self._num_elements)
         self.variables.append(variable)
-        self._num_elements += variable.size
+        self._num_elements += variable.size + 1  # a number nobody has, so that no run of numbers leaves its variable
         self._bases = None
         tensor = self.whole(variable)
-        if mapping == "linear":
-            self._map_linear(tensor)
-        elif mapping is not None:
-            self.set_tile_mapping(tensor, mapping)
+        with self._taken_back(variable):
+            if isinstance(mapping, str) and mapping == "linear":
+                self._map_linear(tensor)
+            elif mapping is not None:
+                self.set_tile_mapping(tensor, mapping)
         return tensor
+
+    @contextmanager
+    def _taken_back(self, variable: Variable) -> Iterator[None]:
+        """Where an error comes up inside, the variable just made was never there: a refused call leaves nothing."""
+        try:
+            yield
+        except PoplarError:
+            self.variables.pop()
+            self._num_elements = variable.base
+            raise
 
     def add_constant(self, element_type: Any, shape: Sequence[int], value: Any, name: str = "") -> Tensor:
         """A variable of fixed contents: a number, or an array of `shape`. It needs a tile mapping too."""
         tensor = self.add_variable(element_type, shape, name or f"constant{len(self.variables)}")
         variable = self.variables[-1]
         variable.is_constant = True
-        variable.data = self._storage(variable, value)
+        with self._taken_back(variable):
+            variable.data = self._storage(variable, value)
         return tensor
 
     def add_constant_half(self, element_type: Any, shape: Sequence[int], words: Any, name: str = "") -> Tensor:
@@ -386,6 +399,8 @@ class Graph:
             raise GraphConnectionError(f"add_vertex takes a compute set of this graph, not {cs!r}")
         info = self.library[codelet]
         self._known_fields(info, fields or {}, cs.name)  # before the vertex exists: a refused call leaves none behind
+        if tile is not None:
+            self._check_tiles(np.asarray(tile), f"{cs.name}: vertex of {codelet}")
         vertex = self.pending.add(cs, info)
         for name, value in (fields or {}).items():
             self.connect(vertex[name], value)

@@ -68,14 +68,16 @@ class Shares:
         map_runs(at.graph, flat, start[order], (start + self.width[which])[order], self.tile[which][order])
 
 
-def cut_rows(at: Lowering, x: Tensor) -> Shares:
-    """Shares of x (samples, rows, channels), which has elements, for the workers of the tiles it lies on."""
-    return _cut_in_place(at, x) or _cut_evenly(at, x)
+def cut_rows(at: Lowering, x: Tensor, whole: bool = False) -> Shares:
+    """Shares of x (samples, rows, channels), which has elements, for the workers of the tiles it lies on; of all
+    channels where `whole`."""
+    shares = _cut_in_place(at, x)
+    return _cut_evenly(at, x, whole) if shares is None or (whole and shares.block.any()) else shares
 
 
-def _cut_evenly(at: Lowering, x: Tensor) -> Shares:
+def _cut_evenly(at: Lowering, x: Tensor, whole: bool) -> Shares:
     samples, rows, channels = x.shape
-    s = cut_field(at, samples, rows, channels, x.dtype.size)
+    s = cut_field(at, samples, rows, channels, x.dtype.size, whole)
     width = np.full(len(s.row), s.width)
     return Shares(s.row * rows + s.begin, s.row * rows + s.end, s.group * s.width, width, s.group, s.tile, x.shape)
 

@@ -37,9 +37,9 @@ class Rows:
         """Another value (batch, channels, *field), flat in the same order."""
         return channels_last(value).flatten()
 
-    def result(self, at: Lowering, name: str) -> Tensor:
+    def result(self, at: Lowering, name: str, dtype: DType | None = None) -> Tensor:
         """A flat value of the same kind for results, mapped as the shares are."""
-        flat = at.variable(self.flat.dtype, (self.flat.size,), name, mapping=None)
+        flat = at.variable(dtype or self.flat.dtype, (self.flat.size,), name, mapping=None)
         self.shares.map(at, flat)
         return flat
 
@@ -58,12 +58,13 @@ class Rows:
         return spread
 
 
-def as_rows(at: Lowering, x: Tensor, by_sample: bool) -> Rows:
-    """x (batch, channels, *field) as rows of channels, those of each sample apart or all together."""
+def as_rows(at: Lowering, x: Tensor, by_sample: bool = False, whole: bool = False) -> Rows:
+    """x (batch, channels, *field) as rows of channels, those of each sample apart or all together; vertices see all
+    channels where `whole`."""
     last = channels_last(x)
     samples = x.shape[0] if by_sample else 1
     flat = last.flatten()
-    return Rows(flat, cut_rows(at, flat.reshape(samples, -1, x.shape[1])), last.shape)
+    return Rows(flat, cut_rows(at, flat.reshape(samples, -1, x.shape[1]), whole), last.shape)
 
 
 def batch_moments(

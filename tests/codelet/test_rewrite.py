@@ -11,7 +11,20 @@ from poplar_py.errors import CodeletError
 
 ELEMENT = ["x[i]", "z[i]", "w", "k", "t", "i", "x.size", "2", "3.5", "-7", "True", "x[0]", "c"]
 BINARY = ["+", "-", "*", "/", "//", "%", "&", "|", "^", "<<", ">>", "**", "<", ">=", "==", "!=", "and", "or"]
-ONE = ["-{}", "abs({})", "not {}", "int({})", "float({})", "bool({})", "exp({})", "sqrt({})", "floor({})", "~{}", "round({})", "np.int16({})"]
+ONE = [
+    "-{}",
+    "abs({})",
+    "not {}",
+    "int({})",
+    "float({})",
+    "bool({})",
+    "exp({})",
+    "sqrt({})",
+    "floor({})",
+    "~{}",
+    "round({})",
+    "np.int16({})",
+]
 TWO = ["max({}, {})", "min({}, {})", "fmod({}, {})", "({} if {} else 1)", "twist({}, {})"]
 
 
@@ -154,7 +167,9 @@ def test_rules_of_arithmetic(load):
 def test_a_local_from_a_literal_is_32_bits(load):
     text = rewritten(
         Signature(
-            load("class C(Codelet):\n x = Input(VECTOR)\n y = Output()\n def compute(x, y):\n  t = 0\n  f = 0.0\n  y[0] = t + f + x[0]")["C"],
+            load(
+                "class C(Codelet):\n x = Input(VECTOR)\n y = Output()\n def compute(x, y):\n  t = 0\n  f = 0.0\n  y[0] = t + f + x[0]"
+            )["C"],
             {"x": HALF, "y": HALF},
         )
     ).text
