@@ -1,17 +1,24 @@
-"""Non-linearities, softmax and losses on a graph made by hand, by the names of PopLibs' popnn."""
+"""Non-linearities, pooling, norms, softmax and losses on a graph made by hand, by the names of PopLibs' popnn.
+
+Values with a field are (batch, channels, *field), in any layout; results are stored channels-innermost.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .dtypes import FLOAT, INT
 from .errors import InvalidOption, ShapeError, did_you_mean
 from .graph import Graph, Tensor
-from .lower import Lowering
+from .lower import Lowering, normalise, pooling
+from .lower.windows import Taps
+from .ops.pool import window_axes
 from .program import Sequence as Program
 
 NON_LINEARITIES = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softmax": "Softmax"}
 LOSSES = ("cross_entropy", "sum_squared")
+POOLINGS = ("max", "avg", "sum")
 
 
 def _codelet(kind: str) -> str:
@@ -114,3 +121,103 @@ def calc_accuracy(graph: Graph, model_outputs: Tensor, expected: Tensor, program
         correct = at.variable(FLOAT, model_outputs.shape[:-1], "correct", mapping="rows")
         at.rows("CountCorrect", "compare", x=model_outputs, label=expected, correct=correct)
         return at.reduce(correct, None, "add", "sum")
+
+
+def _pooling(kind: str, count_include_pad: bool = True) -> str:
+    if kind not in POOLINGS:
+        raise InvalidOption(f"no pooling '{kind}'.{did_you_mean(kind, POOLINGS)} There are {', '.join(POOLINGS)}")
+    return "mean" if kind == "avg" and not count_include_pad else kind
+
+
+def _axes(name: str, field: tuple[int, ...], kernel: Sequence[int], settings: dict[str, Any]) -> tuple[Taps, ...]:
+    known = ("stride", "padding_lower", "padding_upper", "dilation")
+    for key in settings:
+        if key not in known:
+            raise InvalidOption(f"{name}: no setting '{key}'.{did_you_mean(key, known)} There are {', '.join(known)}")
+    return window_axes(name, field, kernel, *(settings.get(key) for key in known))
+
+
+def pool_output_field_shape(field: Sequence[int], kernel: Sequence[int], **settings: Any) -> tuple[int, ...]:
+    """The field that pooling gives; settings as for `pool`."""
+    return tuple(a.windows for a in _axes("pool", tuple(field), kernel, settings))
+
+
+def pool(
+    graph: Graph, x: Tensor, kind: str, kernel: Sequence[int], program: Program, name: str = "", *,
+    count_include_pad: bool = True, **settings: Any,
+) -> Tensor:  # fmt: skip
+    """The "max", "avg" or "sum" of windows; `stride` (the kernel unless given), `padding_lower`, `padding_upper` and
+    `dilation` have an entry for every field axis."""
+    at, name = Lowering(graph, program), name or f"{kind}_pool"
+    axes = _axes(name, x.shape[2:], kernel, settings)
+    return pooling.pool(at, x, axes, _pooling(kind, count_include_pad), name)
+
+
+def pool_input_gradient(
+    graph: Graph, x: Tensor, y: Tensor, dy: Tensor, kind: str, kernel: Sequence[int], program: Program, name: str = "",
+    **settings: Any,
+) -> Tensor:  # fmt: skip
+    """The gradient of x, from x, the pooled y and its gradient dy; of "avg" that counts padding as zeros."""
+    at, name = Lowering(graph, program), name or f"{kind}_pool_gradient"
+    axes = _axes(name, x.shape[2:], kernel, settings)
+    if y.shape != dy.shape or y.shape[2:] != tuple(a.windows for a in axes):
+        raise ShapeError(f"{name}: {y.name} {list(y.shape)} and {dy.name} {list(dy.shape)} are not the pooled {x.name}")
+    return pooling.pool_gradient(at, dy, axes, _pooling(kind), name, x=x, y=y)
+
+
+def batch_norm_statistics(graph: Graph, x: Tensor, program: Program, name: str = "") -> tuple[Tensor, Tensor]:
+    """Mean and variance (of the population) of every channel, FLOAT."""
+    at, name = Lowering(graph, program), name or "batch_norm_statistics"
+    return normalise.batch_moments(at, normalise.as_rows(at, x), name)
+
+
+def batch_normalise(
+    graph: Graph, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float,
+    program: Program, name: str = "",
+) -> Tensor:  # fmt: skip
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, all of them over channels."""
+    at, name = Lowering(graph, program), name or "batch_normalise"
+    factors = normalise.batch_coefficients(at, mean, variance, gamma, beta, epsilon, name)
+    return normalise.scale_and_shift(at, normalise.as_rows(at, x), *factors, name)
+
+
+def batch_norm_gradients(
+    graph: Graph, x: Tensor, gamma: Tensor, mean: Tensor, variance: Tensor, dy: Tensor, epsilon: float,
+    program: Program, name: str = "",
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients of x, gamma and beta, from that of the normalised value."""
+    at, name = Lowering(graph, program), name or "batch_norm_gradients"
+    return normalise.batch_norm_gradient(at, x, gamma, mean, variance, dy, epsilon, name)
+
+
+def group_norm(
+    graph: Graph, x: Tensor, gamma: Tensor, beta: Tensor, groups: int, epsilon: float, program: Program, name: str = ""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised value, and the mean and variance (batch, groups) of every group of channels of a sample."""
+    if groups < 1 or x.shape[1] % groups:
+        raise ShapeError(f"group_norm: {x.name} has {x.shape[1]} channels, which do not make {groups} equal groups")
+    at, name = Lowering(graph, program), name or "group_norm"
+    return normalise.group_norm(at, x, gamma, beta, groups, epsilon, name)
+
+
+def group_norm_gradients(
+    graph: Graph, x: Tensor, gamma: Tensor, mean: Tensor, variance: Tensor, dy: Tensor, epsilon: float,
+    program: Program, name: str = "",
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients of x, gamma and beta; mean and variance are those `group_norm` gave."""
+    at, name = Lowering(graph, program), name or "group_norm_gradients"
+    return normalise.group_norm_gradient(at, x, gamma, mean, variance, dy, mean.shape[1], epsilon, name)
+
+
+def instance_norm(
+    graph: Graph, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, program: Program, name: str = ""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Group norm with a group for every channel."""
+    return group_norm(graph, x, gamma, beta, x.shape[1], epsilon, program, name or "instance_norm")
+
+
+def layer_norm(
+    graph: Graph, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float, program: Program, name: str = ""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Group norm with one group: over the channels and field of each sample."""
+    return group_norm(graph, x, gamma, beta, 1, epsilon, program, name or "layer_norm")

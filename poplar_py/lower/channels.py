@@ -35,7 +35,7 @@ class Shares:
     width: np.ndarray
     block: np.ndarray
     tile: np.ndarray
-    shape: tuple[int, int, int]  # samples, rows, channels
+    shape: tuple[int, ...]  # samples, rows, channels
 
     @property
     def sample(self) -> np.ndarray:

@@ -123,6 +123,16 @@ def view_key(tensor: Tensor) -> tuple:
     return elements.__array_interface__["data"][0], elements.shape, strides, tensor.dtype.name
 
 
+def stored_order(tensor: Tensor) -> tuple[int, ...] | None:
+    """The order of axes in which a tensor is one run of memory, as a view with its channels moved forward is; None
+    where no order of them is, or where it is one as it stands."""
+    if not tensor.is_affine or tensor.size == 0 or tensor.is_contiguous:
+        return None
+    steps = [stride if n > 1 else 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True)]
+    order = tuple(sorted(range(tensor.ndim), key=lambda axis: -steps[axis]))
+    return order if tensor.transpose(order).is_contiguous else None
+
+
 def add_placed(graph: Graph, dtype: Any, layout: Layout, name: str, stationary: bool = False) -> Placed:
     """Make a variable of that layout. Blocks are mapped where the layout gives tiles, else the caller maps `flat`."""
     rows, cols = layout.shape

@@ -22,7 +22,7 @@ from ..program import Copy, Execute
 from ..program import Sequence as Program
 from . import matmul as products
 from . import reduce as reductions
-from .layout import add_placed, layouts_of
+from .layout import add_placed, layouts_of, stored_order
 from .mapping import map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
 from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
 from .patterns import cut_elementwise
@@ -72,9 +72,14 @@ class Lowering:
         return tensor
 
     def variable_like(self, tensor: Tensor, name: str, element_type: Any = None) -> Tensor:
-        """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks, memory order."""
+        """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks or its axes are only
+        exchanged, memory order."""
         placed = layouts_of(self.graph).find(tensor)
         if placed is None:
+            order = stored_order(tensor)
+            if order is not None:
+                stored = self.variable_like(tensor.transpose(order), name, element_type)
+                return stored.transpose(tuple(int(axis) for axis in np.argsort(order)))
             if tensor.contains_aliases or (self.top.tile_mapping(tensor)[2] < 0).any():
                 return self.variable(element_type or tensor.dtype, tensor.shape, name)
             return self.top.clone(tensor, name, element_type)

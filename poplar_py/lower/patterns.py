@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InvalidTileMapping, ShapeError
 from ..graph import Graph, Tensor, Windows
-from .layout import element_space, layouts_of
+from .layout import element_space, layouts_of, stored_order
 from .mapping import top_of
 
 MIN_AVERAGE_RUN = 4  # elements; below this a vertex a run costs more than gathering the operand
@@ -101,6 +101,9 @@ def _same_order(graph: Graph, out: Tensor, operands: Mapping[str, Tensor], scala
         return None
     if all(t.is_contiguous for t in full.values()):
         return {n: t.flatten() for n, t in full.items()}
+    order = stored_order(out)
+    if order is not None and all(t.transpose(order).is_contiguous for t in full.values()):
+        return {n: t.transpose(order).flatten() for n, t in full.items()}
     placed = {n: layouts_of(graph).find(t) for n, t in full.items()}
     if any(p is None for p in placed.values()):
         return None

@@ -109,6 +109,7 @@ def pool_gradient(
     stages = _stages(axes, stored)
     passed: list[tuple[Tensor, Tensor]] = []  # what each stage read and gave in the forward pass
     if operation == "max":
+        assert x is not None and y is not None  # as documented
         xs = channels_last(x).reshape(stages[0][1])
         if len(stages) > 1:  # the value between the stages is not kept: it is made again
             between = at.variable(x.dtype, stages[0][2], f"{name}/again", mapping=None)

@@ -75,8 +75,9 @@ class Pad(_Padded):
 
     def reference(self, x: Any) -> Any:
         widths = list(zip(self.lower_sizes, self.upper_sizes, strict=True))
-        more = {"constant_values": x.dtype.type(self.value)} if self.mode == "constant" else {}
-        return np.pad(x, widths, mode=self.mode, **more)
+        more: dict[str, Any] = {"constant_values": x.dtype.type(self.value)} if self.mode == "constant" else {}
+        mode: Any = self.mode
+        return np.pad(x, widths, mode=mode, **more)
 
     def gradient(self, g: Any, dy: Value) -> Any:
         if self.mode == "constant":
@@ -139,7 +140,8 @@ class PadGrad(_Padded):
         shape = self.outputs[0].shape
         dx = np.zeros(int(np.prod(shape)), dy.dtype)
         widths = list(zip(self.lower_sizes, self.upper_sizes, strict=True))
-        np.add.at(dx, np.pad(np.arange(dx.size).reshape(shape), widths, mode=self.mode).reshape(-1), dy.reshape(-1))
+        mode: Any = self.mode
+        np.add.at(dx, np.pad(np.arange(dx.size).reshape(shape), widths, mode=mode).reshape(-1), dy.reshape(-1))
         return dx.reshape(shape)
 
     def lower(self, at: Any, dy: Any) -> Any:

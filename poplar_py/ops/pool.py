@@ -66,7 +66,7 @@ def window_axes(
     return tuple(axes)
 
 
-def tap_slices(axes: Axes, taps: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def tap_slices(axes: Axes, taps: tuple[int, ...]) -> tuple[Any, Any]:
     """For one tap a field axis: the windows in which it is inside the input, and the places it stands on there."""
     inside, places = [], []
     for a, k in zip(axes, taps, strict=True):

@@ -1,0 +1,113 @@
+"""Every view draws; the computation picture shows every vertex, says the true counts, and is the same every time."""
+
+import numpy as np
+import pytest
+
+import poplar_py as pp
+from poplar_py.render import VIEWS
+
+PIL_Image = pytest.importorskip("PIL.Image")
+
+NET = """
+name: net
+batch: 8
+input: {shape: [12]}
+layers: [dense: {units: 16, activation: relu, name: fc1}, dense: {units: 4, name: fc2}]
+training: {loss: softmax_cross_entropy, optimiser: {sgd: {learning_rate: 0.1}}, batch: 8, epochs: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def executable(tmp_path_factory):
+    path = tmp_path_factory.mktemp("net") / "net.yaml"
+    path.write_text(NET)
+    return pp.compile(path, pp.Target.tiny(12), training=True)
+
+
+def one_vertex():
+    graph = pp.Graph(pp.Target.tiny(4), name="adding")
+    a, b, c = (graph.add_variable(pp.FLOAT, (1,), name=n, mapping=i) for i, n in enumerate("abc"))
+    cs = graph.add_compute_set("adding")
+    graph.add_vertex(cs, "Add", {"a": a, "b": b, "out": c}, tile=0)
+    graph.create_host_read("c", c)
+    return pp.compile_graph(graph, pp.Execute(cs))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("theme", ["dark", "light", "print"])
+def test_every_view_in_every_theme(executable, tmp_path, view, theme):
+    facts = executable.render(tmp_path / "a.png", view=view, theme=theme, **({"size": 640} if view == "computation" else {}))
+    assert facts["vertices"] == executable.num_vertices and facts["edges"] == executable.num_edges
+    corner = np.asarray(PIL_Image.open(tmp_path / "a.png").convert("RGB"))[:12, -12:].mean()
+    assert corner < 60 if theme == "dark" else corner > 200
+
+
+@pytest.mark.parametrize("view", [v for v in VIEWS if v != "computation"])
+def test_svg_and_pages(executable, tmp_path, view):
+    executable.render(tmp_path / "a.svg", view=view)
+    assert "<svg" in (tmp_path / "a.svg").read_text()[:2000]
+    executable.render(tmp_path / "a.html", view=view)
+    assert "data:image/png;base64" in (tmp_path / "a.html").read_text() and not (tmp_path / "a.part.png").exists()
+
+
+def test_every_vertex_and_edge_is_in_the_scene_and_lights_its_pixel(executable):
+    from poplar_py.render import arrange, raster
+    from poplar_py.render.scene import build_scene
+
+    scene = build_scene(executable)
+    assert len(scene.vertex_chunk) == executable.num_vertices == scene.group_vertices.sum()
+    assert scene.group_edges.sum() == executable.num_edges
+    centre, radius = arrange.place_cells(scene.group_vertices, arrange.traffic_between(scene), 1.5)
+    centre, radius = centre * 60 + 500, radius * 60
+    chunks = arrange.place_chunks(scene, centre, radius, 0)
+    place = arrange.place_vertices(scene, chunks, np.full(len(chunks), 8.0))
+    light = np.zeros((1200, 1200, 3), np.float32)
+    raster.draw_dots(light, place, np.full(len(place), 0.6), np.ones((len(place), 3), np.float32))
+    inside = ((place >= 0) & (place < 1200)).all(axis=1)
+    assert inside.any()
+    x, y = place[inside].astype(int).T
+    assert (light[y, x].max(axis=1) > 0.5).all()
+
+
+def test_the_same_seed_gives_the_same_bytes(executable, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        executable.render(tmp_path / f"{name}.png", size=640, seed=seed)
+    a, b, c = ((tmp_path / f"{n}.png").read_bytes() for n in "abc")
+    assert a == b and a != c
+    picture = PIL_Image.open(tmp_path / "a.png")
+    assert picture.text["vertices"] == str(executable.num_vertices)
+    assert picture.text["edges"] == str(executable.num_edges) and picture.size == (640, 360)
+
+
+def test_a_single_vertex_is_a_figure_with_names(tmp_path):
+    executable = one_vertex()
+    executable.render(tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    for word in ("Add", "tile 0", "tile 1", ">a<", "out"):
+        assert word in text
+
+
+def test_focus_draws_a_part(executable, tmp_path):
+    facts = executable.render(tmp_path / "a.png", size=640, focus="fc1/matmul")
+    assert 0 < facts["drawn_vertices"] < executable.num_vertices
+
+
+def test_mistakes_are_named(executable, tmp_path, monkeypatch):
+    for options, message in (
+        ({"view": "operation"}, "no view 'operation'. Did you mean 'operations'"),
+        ({"theme": "drak"}, "Did you mean 'dark'"),
+        ({"focus": "fc9"}, "has the path 'fc9'"),
+        ({"size": 10}, "320x180"),
+    ):
+        with pytest.raises(pp.InvalidOption, match=message):
+            executable.render(tmp_path / "a.png", **options)
+    with pytest.raises(pp.InvalidOption, match="pictures are written as"):
+        executable.render(tmp_path / "a.gif")
+    with pytest.raises(pp.FileLoadError, match="no folder"):
+        executable.render(tmp_path / "none" / "a.png")
+    from poplar_py.render import dot
+
+    monkeypatch.setattr(dot.shutil, "which", lambda name: None)
+    monkeypatch.setattr(dot.Path, "is_file", lambda self: False)
+    with pytest.raises(pp.MissingTool, match=r"pip install graphviz-pure.*apt-get install graphviz"):
+        executable.render(tmp_path / "a.png", view="operations")
