@@ -20,8 +20,9 @@ from .session import Executable
 from .target import Device, Target
 
 STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
-MODEL_STAGES = ("opgraph", "lower", *STAGES)
+MODEL_STAGES = ("opgraph", "recompute", "lower", *STAGES)
 OPTIONS = {"allow_out_of_memory": False, "check_races": True}
+MODEL_OPTIONS = {"fold_norms": False, "recompute": "none", "optimise": "speed"}
 Progress = Callable[[str, float], None]  # (stage, seconds it took)
 
 
@@ -81,6 +82,8 @@ def compile(
     batch: int | None = None,
     training: bool = False,
     dtype: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    weights: Any = None,
     options: Mapping[str, Any] | None = None,
     stop_after: str | None = None,
     progress: Progress | None = None,
@@ -88,22 +91,27 @@ def compile(
     """Compile a model description to an Executable (or to what `stop_after` names).
 
     model: path or name of a YAML description, a parsed description, or an OpGraph; target: gc200 unless given; batch,
-    dtype ("float" or "half"): in place of the description's; training: with gradients and updates; options: those of
-    `compile_graph` and of lowering (`steps` batches a run, `available_memory_proportion`, `partials_type`).
+    dtype ("float" or "half"): in place of the description's; training: with gradients and updates; settings: in place
+    of those the description has under `settings:` ({"depth": 18}); weights: a file (.npz, .safetensors) or arrays by
+    path to start from; options: those of `compile_graph` and of lowering (`steps` batches a run, `grain`, `outline`,
+    `available_memory_proportion`, `partials_type`), `fold_norms` (batch norms of inference become part of the weights
+    before them), `recompute` ("none", "standard", "sqrt", "optimal", "budget:BYTES") and `optimise` ("speed", "memory").
     Raises ParseError, ModelError, FileLoadError, InvalidOption and the errors of `compile_graph`.
     """
-    from .frontends.models import read_model
     from .lower.walk import OPTIONS as LOWER_OPTIONS
     from .lower.walk import lower
 
     target = target.target if isinstance(target, Device) else target or Target.gc200()
     given = dict(options or {})
-    known = {**OPTIONS, **LOWER_OPTIONS}
-    read_options(given, known, "compile")
+    known = {**OPTIONS, **MODEL_OPTIONS, **LOWER_OPTIONS}
+    read = read_options(given, known, "compile")
+    if read["fold_norms"] and training:
+        raise InvalidOption("fold_norms is for inference; with training=True the statistics of norms change")
     lowering = {k: v for k, v in given.items() if k in LOWER_OPTIONS}
     stages = Stages(MODEL_STAGES, stop_after, progress)
     try:
-        opgraph = stages("opgraph", lambda: read_model(model, batch=batch, training=training, dtype=dtype))
+        opgraph = stages("opgraph", _read, model, batch, training, dtype, settings, weights, read["fold_norms"])
+        opgraph = stages("recompute", save_memory, opgraph, read["recompute"], read["optimise"])
         lowered = stages("lower", lower, opgraph, target, lowering)
         rest = read_options({k: v for k, v in given.items() if k in OPTIONS}, OPTIONS, "compile")
         executable = _back_half(stages, lowered.graph, list(lowered.programs.values()), rest, opgraph.name)
@@ -111,8 +119,37 @@ def compile(
         return stopped.result
     executable.op_graph = opgraph
     executable.info["programs"] = list(lowered.programs)
+    executable.info["outlined"] = lowered.outlined
     executable.info["plans"] = {path: plan.report() for path, plan in lowered.plans.items()}
     return executable
+
+
+def _read(model: Any, batch: Any, training: bool, dtype: Any, settings: Any, weights: Any, fold: bool) -> Any:
+    """The op graph of a model, with the weights given, its norms folded where asked for."""
+    from .frontends.models import read_model
+
+    opgraph = read_model(model, batch, training, dtype, settings=settings)
+    if weights is not None:
+        from .weights import weights_for
+
+        opgraph = opgraph.with_values(weights_for(opgraph, weights))
+    if fold:
+        from .opgraph.fold import fold_norms
+
+        opgraph = fold_norms(opgraph)
+    return opgraph
+
+
+def save_memory(g: Any, recompute: str = "none", optimise: str = "speed") -> Any:
+    """An op graph that means the same and needs less memory: parts of the forward phase repeated (`recompute`), the ops
+    in an order of least peak (`optimise` "memory"). Raises InvalidOption."""
+    from .opgraph.order import optimised
+    from .opgraph.recompute import recompute as repeat
+
+    if optimise not in ("speed", "memory"):
+        raise InvalidOption(f"optimise is '{optimise}'; it takes speed or memory")
+    g = repeat(g, recompute)
+    return optimised(g) if optimise == "memory" else g
 
 
 def _back_half(stages: Stages, graph: Graph, programs: Any, options: Mapping[str, Any], name: str | None) -> Executable:

@@ -1,4 +1,4 @@
-"""Matrix products on a graph made by hand, by the names of PopLibs' poplin."""
+"""Convolutions and matrix products on a graph made by hand, by the names of PopLibs' poplin."""
 
 from __future__ import annotations
 
@@ -6,11 +6,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .dtypes import dtype
-from .errors import ShapeError
+from .errors import ShapeError, TypeMismatch
 from .graph import Graph, Tensor
 from .lower import Lowering
+from .lower import conv as convolutions
+from .lower.conv_options import read_conv_options
+from .lower.conv_params import (
+    ConvParams,
+    InputTransform,
+    KernelTransform,
+    OutputTransform,
+    gradient_params,
+    weight_update_params,
+)
+from .lower.conv_plan import FORWARD, ConvPlan
 from .lower.partition import Plan, plan_matmul, read_matmul_options
 from .program import Sequence as Program
+
+__all__ = [
+    "ConvParams",
+    "InputTransform",
+    "KernelTransform",
+    "OutputTransform",
+    "calculate_weight_deltas",
+    "convolution",
+    "convolution_weight_update",
+    "create_input",
+    "create_mat_mul_input_lhs",
+    "create_mat_mul_input_rhs",
+    "create_weights",
+    "gradient_params",
+    "mat_mul",
+    "mat_mul_acc",
+    "mat_mul_plan",
+    "plan_convolution",
+    "report_plan",
+    "weight_update_params",
+    "weights_transpose_chans_flip_xy",
+]
 
 
 def mat_mul(
@@ -84,15 +117,131 @@ def mat_mul_plan(
     )  # fmt: skip
 
 
-def report_plan(
-    graph: Graph,
-    a_shape: Sequence[int],
-    b_shape: Sequence[int],
-    element_type: Any,
+def report_plan(graph: Graph, *problem: Any, options: Mapping[str, Any] | None = None) -> str:
+    """A plan in words: the split, the piece of a tile, and a table of what it costs by part (cycles and bytes).
+
+    problem: ConvParams of a convolution, or the shapes of both operands and the element type of a matrix product.
+    """
+    if problem and isinstance(problem[0], ConvParams):
+        return plan_convolution(graph, problem[0], options).report()
+    if len(problem) == 4:
+        problem, options = problem[:3], problem[3]
+    return mat_mul_plan(graph, *problem, options).report()  # type: ignore[call-arg]
+
+
+# convolutions ------------------------------------------------------------------------------------------------------
+
+
+def convolution(
+    graph: Graph, x: Tensor, weights: Tensor, params: ConvParams, transpose_and_flip: bool, program: Program,
+    name: str = "", *, options: Mapping[str, Any] | None = None,
+) -> Tensor:  # fmt: skip
+    """x (batch, channels, *field) convolved with weights (groups, out, in, *kernel) -> (batch, out channels, *field).
+
+    With `transpose_and_flip` the weights are those of the opposite direction, (groups, in, out, *kernel), and are read
+    with channels exchanged and the kernel flipped. options: `partials_type`, `available_memory_proportion`, `pass`,
+    `plan_constraints` ({"a": 2, ...}: pieces of batch, field0 to field2, groups, a (in blocks), y (out blocks)).
+    Raises ShapeError, TypeMismatch, InvalidOption and GraphMemoryAllocationError.
+    """
+    at, name, read = _convolving(graph, program, params, name or "convolution", options)
+    _expect(name, "input", x, params.input_shape, params)
+    shape = params.weights_shape
+    if transpose_and_flip:
+        _expect(name, "weights", weights, (shape[0], shape[2], shape[1], *shape[3:]), params)
+        weights = _turned(weights)
+    _expect(name, "weights", weights, shape, params)
+    return at_convolve(at, x, weights, params, name, read)
+
+
+def at_convolve(
+    at: Lowering, x: Tensor, weights: Tensor, params: ConvParams, name: str, read: Mapping[str, Any]
+) -> Tensor:
+    """The forward product of checked operands."""
+    flat = convolutions.flat_weights(weights)
+    return convolutions.convolve(at, x, flat, params, name, kind=FORWARD, out_dtype=params.output_type, options=read)
+
+
+def create_input(
+    graph: Graph, params: ConvParams, name: str = "input", *, options: Mapping[str, Any] | None = None
+) -> Tensor:
+    """A variable (batch, channels, *field) stored as convolutions read it."""
+    at, name, _ = _convolving(graph, Program(), params, name, options)
+    return convolutions.create_input(at, params, name)
+
+
+def create_weights(
+    graph: Graph, params: ConvParams, name: str = "weights", *, options: Mapping[str, Any] | None = None
+) -> Tensor:
+    """Weights (groups, out, in, *kernel) stored where the plan of the convolution reads them."""
+    at, name, read = _convolving(graph, Program(), params, name, options)
+    return convolutions.grouped_weights(convolutions.create_weights(at, params, name, read), params)
+
+
+def weights_transpose_chans_flip_xy(
+    graph: Graph, source: Tensor, destination: Tensor, program: Program, name: str = ""
+) -> None:
+    """Copy weights (groups, out, in, *kernel) to those of the opposite direction, (groups, in, out, *kernel), flipped."""
+    turned = _turned(source)
+    if turned.shape != destination.shape:
+        raise ShapeError(
+            f"{name or 'weights_transpose_chans_flip_xy'}: {source.name} {list(source.shape)} turned is"
+            f" {list(turned.shape)}, {destination.name} is {list(destination.shape)}"
+        )
+    Lowering(graph, program).copy(turned, destination, name)
+
+
+def calculate_weight_deltas(
+    graph: Graph, z_deltas: Tensor, activations: Tensor, params: ConvParams, program: Program, name: str = "", *,
     options: Mapping[str, Any] | None = None,
-) -> str:
-    """That plan in words: the split, the block of a tile, the estimate by part."""
-    return mat_mul_plan(graph, a_shape, b_shape, element_type, options).report()
+) -> Tensor:  # fmt: skip
+    """The gradient of the weights, (groups, out, in, *kernel), of a forward convolution with `params`: z_deltas is the
+    gradient of its output, activations its input."""
+    at, name, read = _convolving(graph, program, params, name or "weight_deltas", options)
+    _expect(name, "input", activations, params.input_shape, params)
+    _expect(name, "output gradient", z_deltas, params.output_shape, params)
+    deltas = convolutions.weights_gradient(at, activations, z_deltas, params, name, options=read)
+    return convolutions.grouped_weights(deltas, params)
+
+
+def convolution_weight_update(
+    graph: Graph, z_deltas: Tensor, weights: Tensor, activations: Tensor, params: ConvParams, scale: float,
+    program: Program, name: str = "", *, options: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """weights += scale * calculate_weight_deltas(...), in place."""
+    name = name or "weight_update"
+    deltas = calculate_weight_deltas(graph, z_deltas, activations, params, program, name, options=options)
+    at = Lowering(graph, program)
+    flat = convolutions.flat_weights(weights), convolutions.flat_weights(deltas)
+    at.elementwise("ScaledAddInPlace", flat[0], f"{name}/add", b=flat[1], constants={"k": float(scale)})
+
+
+def plan_convolution(graph: Graph, params: ConvParams, options: Mapping[str, Any] | None = None) -> ConvPlan:
+    """How a convolution is split over the tiles of a graph. The option `pass` = "training_bwd" or "training_wu" asks for
+    the product that makes the input's or the weights' gradient."""
+    at, _, read = _convolving(graph, Program(), params, "plan", options)
+    return convolutions.plan_of(at, params, convolutions.kind_of_pass(read["pass"]), read)
+
+
+def _convolving(
+    graph: Graph, program: Program, params: ConvParams, name: str, options: Mapping[str, Any] | None
+) -> tuple[Lowering, str, dict[str, Any]]:
+    if not isinstance(params, ConvParams):
+        raise TypeMismatch(f"{name}: params is {type(params).__name__}; it takes poplin.ConvParams")
+    return Lowering(graph, program), name, read_conv_options(options, f"poplin.{name}")
+
+
+def _turned(weights: Tensor) -> Tensor:
+    turned = weights.dim_shuffle((0, 2, 1, *range(3, weights.ndim)))
+    for axis in range(3, weights.ndim):
+        turned = turned.reverse(axis)
+    return turned
+
+
+def _expect(name: str, what: str, t: Tensor, shape: tuple[int, ...], params: ConvParams) -> None:
+    if t.shape != shape:
+        raise ShapeError(f"{name}: the {what} {t.name} is {list(t.shape)}; the parameters say {list(shape)}")
+    if t.dtype != params.input_type:
+        raise TypeMismatch(f"{name}: the {what} {t.name} is {t.dtype}; the parameters say {params.input_type}")
 
 
 def _check(a_shape: Sequence[int], b_shape: Sequence[int], name: str) -> None:

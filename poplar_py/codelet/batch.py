@@ -26,7 +26,7 @@ import numpy as np
 
 from ..dtypes import BOOL, HALF, DType
 from ..errors import GraphConnectionError
-from . import vocabulary
+from . import convolve, vocabulary
 from .codelet import MATRIX, SCALAR, Field
 from .kinds import NUMPY_NAME, kind_of
 from .rewrite import Rewriter, Rewritten
@@ -71,7 +71,7 @@ def _names() -> dict[str, Any]:
     """What the rewritten source refers to, by its names there."""
     functions = (
         *vocabulary.SERIES, *vocabulary.LIBRARY, *vocabulary.ROUNDINGS, *vocabulary.WHOLE, *vocabulary.RANDOM,
-        vocabulary.to_half, vocabulary.matmul,
+        vocabulary.to_half, vocabulary.matmul, convolve.convolve_by,
     )  # fmt: skip
     named = {f"__{f.__name__}": f for f in functions}
     named["__power"] = vocabulary.power
@@ -174,6 +174,9 @@ class _DriverText:
                 lines.append(f"{name} = np.{name[2:]}")
             elif isinstance(named.get(name), type):
                 lines.append(f"{name} = np.{named[name].__name__}")
+            elif name == "__convolve_by":
+                lines.append("from poplar_py.codelet import native_convolve")
+                lines.append(f"from poplar_py.codelet.convolve import {name[2:]} as {name}")
             elif name in named:
                 lines.append(f"from poplar_py.codelet.vocabulary import {name[2:]} as {name}")
         return lines
@@ -272,7 +275,7 @@ def _machinery_hash() -> str:
     import numba
 
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]}".encode())
-    for name in ("vocabulary.py", "native.py"):
+    for name in ("vocabulary.py", "native.py", "convolve.py", "native_convolve.py"):
         digest.update((Path(__file__).parent / name).read_bytes())
     return digest.hexdigest()[:16]
 

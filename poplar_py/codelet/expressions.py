@@ -364,6 +364,8 @@ class ExpressionWriter:
             return self.rewriter.call(node, name, [self._argument(a) for a in node.args], by_name)
         if name == "multiply_accumulate":
             return self._matmul(node)
+        if name == "convolve":
+            return self._convolve(node)
         if name in _CASTS and not (isinstance(node.func, ast.Name) and name == "bool"):
             return self.converted(self._arguments(node, name, 1)[0], _CASTS[name]), _CASTS[name]
         name = _OTHER_NAMES.get(name, name)
@@ -493,3 +495,17 @@ class ExpressionWriter:
         elif arrays[0][1].element == BOOL:
             raise self.error(node, "multiply_accumulate takes numbers, not bools")
         return f"__matmul({', '.join([c for c, _ in arrays] + flags)}, __blas)", None
+
+    def _convolve(self, node: ast.Call) -> Value:
+        if len(node.args) != 5 or node.keywords:
+            raise self.error(node, "convolve takes (out, a, b, shape, form)")
+        arrays = [self._array(a) for a in node.args[:4]]
+        form = ast.unparse(node.args[4])
+        if not form.isdigit() or int(form) > 5:
+            raise self.error(node, "the form of a convolve is a number from 0 to 5; see poplar_py/codelet/convolve.py")
+        if any(kind.ndim != 2 or kind.element != F32 for _, kind in arrays[:3]) or arrays[3][1].element != "i32":
+            raise self.error(node, "convolve takes three matrices of floats or halfs and a vector of INT")
+        if not arrays[0][1].writable:
+            raise self.error(node, f"field '{arrays[0][1].field}' is an Input and cannot be written")
+        self.rewriter.uses_blas = True
+        return f"__convolve_by({', '.join([c for c, _ in arrays] + [form])}, __blas)", None

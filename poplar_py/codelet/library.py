@@ -21,8 +21,8 @@ from .. import dtypes as element_types
 from ..dtypes import FLOAT, INT, DType
 from ..errors import CodeletError, FileLoadError, UnknownVertexType, did_you_mean
 from ..target import Target
+from . import amp, convolve, cost, vocabulary
 from . import codelet as base
-from . import cost, vocabulary
 from .codelet import Codelet, Field
 
 OURS = "::"  # before a name: our codelet, whatever the user has loaded
@@ -42,7 +42,8 @@ def _words() -> dict[str, Any]:
     functions = (*vocabulary.SERIES, *vocabulary.LIBRARY, *vocabulary.ROUNDINGS, *vocabulary.RANDOM)
     found = {f.__name__: f for f in functions if f is not vocabulary.power}
     found |= {f.__name__.replace("_", ""): f for f in (vocabulary.is_nan, vocabulary.is_inf, vocabulary.is_finite)}
-    return found | cost.WORDS | {"square": vocabulary.square, "multiply_accumulate": vocabulary.multiply_accumulate}
+    products = {"multiply_accumulate": vocabulary.multiply_accumulate, "convolve": convolve.convolve}
+    return found | cost.WORDS | amp.WORDS | {"square": vocabulary.square} | products
 
 
 class CodeletInfo:

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from . import allocate as _allocate
 from . import compile as _compile
-from . import demo, render, report, run
+from . import demo, memory, render, report, run
 
-COMMANDS: dict[str, ModuleType] = {"compile": _compile, "run": run, "render": render, "report": report, "demo": demo}
+COMMANDS: dict[str, ModuleType] = {
+    "compile": _compile,
+    "run": run,
+    "render": render,
+    "report": report,
+    "allocate": _allocate,
+    "memory": memory,
+    "demo": demo,
+}

@@ -17,11 +17,13 @@ EXAMPLES = (
     "poplar-py compile mnist_small --training -o mnist.pop",
     "poplar-py compile my_net.yaml --target tiny --tiles 16 --batch 8 -o my_net.pop",
     "poplar-py compile mnist_small --stop-after opgraph",
+    "poplar-py compile resnet50 --set depth=18 --fold-norms --stop-after opgraph",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    parser.add_argument("--weights", metavar="FILE", help="parameters it starts from: .npz or .safetensors")
     parser.add_argument("-o", "--output", metavar="FILE.pop", help="where to write the executable (default: nowhere)")
     parser.add_argument(
         "--stop-after", metavar="STAGE", help="print the text of that stage and stop: opgraph, lower, ..."
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise ModelError(f"{args.model} is compiled already; give a model description")
     with progress(args) as line:
         stop = args.stop_after if args.stop_after != "executable" else None  # nothing comes after it
-        result = compile_model(args, line, stop_after=stop)
+        result = compile_model(args, line, stop_after=stop, weights=args.weights)
         if stop:
             text = stage_text(result)
             emit(args, {"model": args.model, "stage": stop, "text": text}, text)

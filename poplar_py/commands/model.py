@@ -27,7 +27,32 @@ def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") ->
     group.add_argument("--training", action="store_true", help="with gradients and weight updates")
     group.add_argument("--dtype", choices=("float", "half"), help="element type of values (default: as the model says)")
     group.add_argument(
+        "--recompute",
+        metavar="SETTING",
+        help="repeat parts of the forward phase in the backward phase to save memory: none (default), standard, sqrt,"
+        " optimal or budget:BYTES",
+    )
+    group.add_argument(
+        "--grain",
+        choices=("row", "worker", "tile"),
+        help="how finely work is cut into vertices: one a row, a worker's share (default) or a tile",
+    )
+    group.add_argument(
+        "--no-outline",
+        dest="outline",
+        default=None,
+        action="store_false",
+        help="lower repeated blocks each time, instead of calling one",
+    )
+    group.add_argument("--optimise", choices=("speed", "memory"), help="memory: put ops in an order of least peak")
+    group.add_argument(
         "--allow-out-of-memory", action="store_true", help="compile even if a tile overflows, to see by how much"
+    )
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the description: --set depth=18"
+    )
+    group.add_argument(
+        "--fold-norms", action="store_true", help="for inference: batch norms become part of the weights before them"
     )
     codelets = parser.add_argument_group("codelets of your own")
     codelets.add_argument(
@@ -67,7 +92,21 @@ def open_executable(args: argparse.Namespace, progress: Progress, **settings: An
     return compile_model(args, progress, **settings)
 
 
-_COMPILE_ARGUMENTS = ("target", "tiles", "ipus", "batch", "training", "dtype", "allow_out_of_memory")
+_COMPILE_ARGUMENTS = (
+    "target",
+    "tiles",
+    "ipus",
+    "batch",
+    "training",
+    "dtype",
+    "recompute",
+    "optimise",
+    "grain",
+    "outline",
+    "allow_out_of_memory",
+    "set",
+    "fold_norms",
+)
 
 
 def make_target(args: argparse.Namespace) -> Any:
@@ -82,6 +121,17 @@ def make_target(args: argparse.Namespace) -> Any:
     return Target.named(args.target or "gc200", **figures)
 
 
+def _settings(given: list[str]) -> dict[str, str]:
+    """What `--set NAME=VALUE` says."""
+    settings = {}
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not name or not mark:
+            raise ModelError(f"--set takes NAME=VALUE, as in --set depth=18; found '{text}'")
+        settings[name] = value
+    return settings
+
+
 def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any) -> Any:
     """Compile MODEL as the arguments say; with `stop_after`, what that stage makes."""
     from .. import pipeline
@@ -93,8 +143,15 @@ def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any)
     for name in ("batch", "dtype"):
         if getattr(args, name):
             options[name] = getattr(args, name)
-    if args.allow_out_of_memory:
-        options["options"] = {"allow_out_of_memory": True}
+    named = ("recompute", "optimise", "grain", "allow_out_of_memory", "fold_norms")
+    flags = {name: getattr(args, name, None) for name in named}
+    flags = {name: value for name, value in flags.items() if value}
+    if getattr(args, "outline", None) is False:
+        flags["outline"] = False
+    if flags:
+        options["options"] = flags
+    if args.set:
+        options["settings"] = _settings(args.set)
     options |= settings
     progress.begin("compile: reading the description", len(stages))
 

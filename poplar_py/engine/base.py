@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..errors import InvalidOption, PoplarError, RuntimeFault, TensorIOError, did_you_mean
+from ..graph import StoredView
 from ..target import Device, Target
 from . import control
 from .executable import Executable
@@ -55,6 +56,19 @@ class BaseEngine:
 
     def _defined(self, key: str, tensor: Any, what: str) -> None:
         """Raise RuntimeFault where the tensor has bytes that nothing wrote, in an engine that knows."""
+
+    def _read(self, key: str, tensor: Any) -> np.ndarray:
+        """The words of a tensor in its own order."""
+        if isinstance(tensor, StoredView):
+            words = self._read_words(key, tensor.stored).reshape(tensor.stored.shape)
+            return words.transpose(tensor.order).reshape(-1)
+        return self._read_words(key, tensor)
+
+    def _write(self, key: str, tensor: Any, words: np.ndarray) -> None:
+        """Write the words of a tensor given in its own order."""
+        if isinstance(tensor, StoredView):
+            words, tensor = np.ascontiguousarray(tensor.array(words.reshape(tensor.shape))).reshape(-1), tensor.stored
+        self._write_words(key, tensor, words)
 
     # life ------------------------------------------------------------------------------------------------------
 
@@ -131,13 +145,13 @@ class BaseEngine:
 
             def feed() -> None:
                 self.streams.transfer(step.stream, piece)
-                self._write_words(key, tensor, words)
+                self._write(key, tensor, words)
 
             return feed
         if step.kind == "stream_out":
 
             def drain() -> None:
-                words = self._read_words(key, step.source)
+                words = self._read(key, step.source)
                 self.streams.transfer(step.stream, to_host(step.source.dtype, words, (step.source.size,)))
 
             return drain
@@ -146,11 +160,11 @@ class BaseEngine:
     def _abort(self, step: Any, key: str) -> None:
         if step.source is not None:
             self._defined(key, step.source, "the predicate")
-        if step.source is None or int(to_host(step.source.dtype, self._read_words(key, step.source), (1,))[0]):
+        if step.source is None or int(to_host(step.source.dtype, self._read(key, step.source), (1,))[0]):
             raise RuntimeFault(f"the program aborted: {step.message}")
 
     def _print(self, step: Any, key: str) -> None:
-        array = to_host(step.source.dtype, self._read_words(key, step.source), step.source.shape)
+        array = to_host(step.source.dtype, self._read(key, step.source), step.source.shape)
         print(format_tensor(step.message, array), file=self.print_to or sys.stderr)
 
     def run(self, program: int = 0) -> None:
@@ -175,13 +189,13 @@ class BaseEngine:
         self._ready()
         tensor = handle_of(self.graph.host_writes, handle, "write")
         words = from_host(tensor, value, f"'{handle}' ({tensor.name})")
-        self._write_words(f"write:{handle}", tensor, words)
+        self._write(f"write:{handle}", tensor, words)
 
     def read_tensor(self, handle: str, out: np.ndarray | None = None) -> np.ndarray:
         """The tensor of a host-read handle as an array, or into `out`."""
         self._ready()
         tensor = handle_of(self.graph.host_reads, handle, "read")
-        array = to_host(tensor.dtype, self._read_words(f"read:{handle}", tensor), tensor.shape)
+        array = to_host(tensor.dtype, self._read(f"read:{handle}", tensor), tensor.shape)
         if out is not None:
             if out.shape != array.shape or out.dtype != array.dtype:
                 raise TensorIOError(

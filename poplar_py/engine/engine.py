@@ -17,6 +17,7 @@ import numpy as np
 from ..codelet.batch import Signature, driver
 from ..codelet.codelet import MATRIX, SCALAR
 from ..errors import RuntimeFault
+from ..exchange.routes import Routes
 from ..exchange.transfers import Transfers
 from ..graph import Block
 from . import checks
@@ -24,7 +25,7 @@ from .base import BaseEngine
 from .executable import Executable, HostPlan
 
 PARALLEL_BYTES = 1 << 19  # moves below this are not worth a second thread
-PARALLEL_SLOTS = 400_000  # nor are blocks of fewer worker slots
+CHUNK = 1 << 20  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
 _PIECE = 4096  # rows of a move that one thread takes at the least
 
 
@@ -159,22 +160,77 @@ class Engine(BaseEngine):
     def _execute(self, compute_set: int, name: str) -> list[Any]:
         routes = self.executable.routes[compute_set]
         area = self.executable.route_area[compute_set]
-        actions = self._move(routes.gathers, area)
         blocks = self.graph.compute_sets[compute_set].blocks
+        if self.defined is None:
+            return [self._by_tiles(blocks, routes, area), *self._move(routes.scatters, area)]
+        actions = self._move(routes.gathers, area)
         before, after = [], []
         for number, block in enumerate(blocks):
             if block.n == 0:
                 continue
             columns, windows = self._columns(number, block, routes, area)
             call = driver(Signature(block.info, block.dtypes))
-            slots = np.asarray(block.cycles(self.executable.target))
-            total = int(slots) * block.n if slots.ndim == 0 else int(slots.sum())
-            parallel = total > PARALLEL_SLOTS and block.n >= 2 * self.threads
-            after.append(self._ranged(call, block.n, parallel, (self.memory, *columns)))
-            if self.defined is not None:
-                before.append(checks.reads(self, name, block, windows))
-                after.append(checks.writes(self, block, windows))
+            before.append(checks.reads(self, name, block, windows))
+            after.append(self._ranged(call, block.n, False, (self.memory, *columns)))
+            after.append(checks.writes(self, block, windows))
         return actions + before + after + self._move(routes.scatters, area)
+
+    def _by_tiles(self, blocks: list[Block], routes: Routes, area: int) -> Any:
+        """Gathering and computing, some tiles at a time, so that what was gathered is still in the processor's cache when
+        it is read. No vertex of a compute set writes what another one's gather reads: that would be a race."""
+        tiles = self.executable.target.num_tiles
+        load = np.zeros(tiles)  # what a tile costs, in bytes moved
+        calls: list[tuple[Any, tuple, np.ndarray]] = []
+        if len(routes.gathers):
+            order, first = _by_tile(routes.gathers.dst_tile, tiles)
+            rows = routes.gathers if order is None else routes.gathers.take(order)
+            src, dst, size = self.executable.moves(rows, area)
+            load += np.bincount(rows.dst_tile, weights=rows.size, minlength=tiles)
+            calls.append((self._native.move, (self.memory, self.words, src, dst, size), first))
+        for number, block in enumerate(blocks):
+            if block.n == 0:
+                continue
+            columns, _ = self._columns(number, block, routes, area)
+            order, first = _by_tile(block.tile, tiles)
+            if order is not None:
+                columns = [c if c.strides == (0,) else c[order] for c in columns]
+            slots = np.asarray(block.cycles(self.executable.target))
+            load += np.bincount(block.tile, weights=np.broadcast_to(slots, (block.n,)), minlength=tiles)
+            call = driver(Signature(block.info, block.dtypes))
+            calls.append((call, (self.memory, *columns), first))
+        total = float(load.sum())
+        pieces = int(min(total // CHUNK + 1, tiles))
+        if pieces == 1 or self._pool is None:
+            pieces = pieces if total > CHUNK else 1
+        cuts = np.searchsorted(np.cumsum(load), total * np.arange(1, pieces) / pieces)
+        limits = np.unique(np.concatenate([[0], cuts, [tiles]]))
+        work = [
+            [(call, int(first[a]), int(first[b]), arguments) for call, arguments, first in calls if first[a] < first[b]]
+            for a, b in pairwise(limits.tolist())
+        ]
+        return self._in_turns(work)
+
+    def _in_turns(self, work: list[list[tuple]]) -> Any:
+        """A callable that does all pieces of work, each thread taking the next one that is left."""
+
+        def take(turn: Any) -> None:
+            for piece in turn:
+                for call, first, last, arguments in piece:
+                    call(first, last, *arguments)
+
+        if len(work) < 2 or self._pool is None:
+            return lambda: take(work)
+        helpers = min(self.threads, len(work)) - 1
+        submit = self._pool.submit
+
+        def run() -> None:
+            turn = _Turns(work)
+            others = [submit(take, turn) for _ in range(helpers)]
+            take(turn)
+            for other in others:
+                other.result()
+
+        return run
 
     def _columns(self, number: int, block: Block, routes: Any, area: int) -> tuple[list[np.ndarray], dict[str, tuple]]:
         """The driver's columns in the codelet's field order, and per field its windows as byte columns."""
@@ -210,6 +266,25 @@ class Engine(BaseEngine):
             size = layout.fragment_elements[mine] * layout.element_bytes[v]
             actions.append(checks.spoil(self, address, size))
         return actions
+
+
+class _Turns:
+    """An iterator that several threads draw from."""
+
+    def __init__(self, things: list):
+        self._next = iter(things).__next__
+
+    def __iter__(self) -> _Turns:
+        return self
+
+    def __next__(self) -> Any:
+        return self._next()  # one step of a list's iterator is never interrupted
+
+
+def _by_tile(tile: np.ndarray, tiles: int) -> tuple[np.ndarray | None, np.ndarray]:
+    """Rows in the order of their tile (None: they are), and the first row of every tile, one past the last at the end."""
+    order = None if len(tile) < 2 or (tile[1:] >= tile[:-1]).all() else np.argsort(tile, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(tile, minlength=tiles))])
 
 
 def _column(value: Any, n: int) -> np.ndarray:

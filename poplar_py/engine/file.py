@@ -25,7 +25,7 @@ from ..exchange.layout import Layout
 from ..exchange.plan import CopyPlan
 from ..exchange.routes import Placed, Routes
 from ..exchange.transfers import Transfers
-from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, Tensor, Variable
+from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, StoredView, Tensor, Variable
 from ..graph.tensor import affine
 from ..memory.plan import MemoryPlan
 from ..program.supersteps import Schedule, Superstep
@@ -83,13 +83,16 @@ class _Writer:
             return self.pack(thing.item())
         if isinstance(thing, np.ndarray):
             return self._array(thing)
+        if isinstance(thing, StoredView):
+            return {"~": "stored", "v": [self.pack(thing.stored), [list(g) for g in thing.groups]]}
         if isinstance(thing, Tensor):
             if thing.is_affine:
                 return {"~": "tensor", "v": [thing.dtype.name, thing.offset, list(thing.shape), list(thing.strides)]}
             return {"~": "elements", "v": [thing.dtype.name, self._array(thing.index)]}
         if isinstance(thing, Edges):
             columns = {
-                k: self.pack(getattr(thing, k)) for k in ("n", "start", "rows", "cols", "stride", "elements", "offset")
+                k: self.pack(getattr(thing, k))
+                for k in ("n", "start", "rows", "cols", "stride", "elements", "offset", "width")
             }
             return {"~": "edges", "dtype": thing.dtype.name, **columns}
         if isinstance(thing, dict):
@@ -224,10 +227,15 @@ class _Reader:
         if kind == "tensor":
             name, offset, shape, strides = thing["v"]
             return Tensor(self.graph, dtype(name), affine(offset, shape, strides))
+        if kind == "stored":
+            return StoredView(self.unpack(thing["v"][0]), thing["v"][1])
         if kind == "elements":
             return Tensor(self.graph, dtype(thing["v"][0]), self.unpack(thing["v"][1]))
         if kind == "edges":
-            columns = {k: self.unpack(thing[k]) for k in ("n", "start", "rows", "cols", "stride", "elements", "offset")}
+            columns = {
+                k: self.unpack(thing[k])
+                for k in ("n", "start", "rows", "cols", "stride", "elements", "offset", "width")
+            }
             return Edges(dtype(thing["dtype"]), **columns)
         return _RECORDS[kind](**{k: self.unpack(v) for k, v in thing["v"].items()})
 

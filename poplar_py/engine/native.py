@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
+
+
+@intrinsic
+def _copy(typingctx: Any, mem, to, at, size):
+    """mem[to : to + size] = mem[at : at + size], which do not overlap, by the C library's memcpy."""
+
+    def build(context, builder, signature, arguments):
+        mem, to, at, size = arguments
+        data = context.make_array(signature.args[0])(context, builder, value=mem).data
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, byte, ir.IntType(64), ir.IntType(1)])
+        copy = cgutils.get_or_insert_function(builder.module, kind, "llvm.memcpy.p0i8.p0i8.i64")
+        builder.call(copy, [builder.gep(data, [to]), builder.gep(data, [at]), size, ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(mem, types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def _will_read(typingctx: Any, mem, at):
+    """Ask the processor for the line of memory that holds mem[at]."""
+
+    def build(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), whole, whole, whole])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(ask, [builder.gep(data, [arguments[1]]), whole(0), whole(2), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(mem, types.int64), build
+
+
+_AHEAD = 12  # rows: by the time one is copied its memory has arrived
 
 
 @njit(
@@ -23,18 +62,18 @@ _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
 def move(first, last, mem, words, src, dst, size):
     """Rows [first, last): `size` bytes from `src` to `dst`, byte places in `mem`; `words` is the same memory."""
     for i in range(first, last):
+        if i + _AHEAD < last:
+            s = src[i + _AHEAD]
+            _will_read(mem, s)
+            if size[i + _AHEAD] > 64:
+                _will_read(mem, s + 64)
+                if size[i + _AHEAD] > 128:
+                    _will_read(mem, s + 128)
         s, d, n = src[i], dst[i], size[i]
-        if (s | d | n) & 3 == 0:
-            s >>= 2
-            d >>= 2
-            if n == 4:
-                words[d] = words[s]
-            else:
-                for k in range(n >> 2):
-                    words[d + k] = words[s + k]
+        if n == 4 and (s | d) & 3 == 0:
+            words[d >> 2] = words[s >> 2]
         else:
-            for k in range(n):
-                mem[d + k] = mem[s + k]
+            _copy(mem, d, s, n)
 
 
 @njit(

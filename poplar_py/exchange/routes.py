@@ -114,17 +114,27 @@ def _direct_scattered(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
     n, offset = edges.n, edges.offset
     cols = np.broadcast_to(np.asarray(edges.cols, np.int64), (n,))
     size = np.diff(offset)
-    placed = Placed(np.where(size == 0, NOTHING, AREA), np.zeros(n, np.int64), cols.copy())
-    if edges.elements.size == 0:
+    nothing = (size == 0) | (np.broadcast_to(edges.width, (n,)) == 0)
+    placed = Placed(np.where(nothing, NOTHING, AREA), np.zeros(n, np.int64), cols.copy())
+    if edges.elements.size == 0 or nothing.all():
         return placed
     run = np.searchsorted(layout.start, edges.elements, side="right") - 1
     at = layout.local[run] + edges.elements - layout.start[run]
     vertex = np.repeat(np.arange(n), size)
+    width = np.broadcast_to(np.asarray(edges.listed_width()), at.shape)
     good = layout.tile[run] == tile[vertex]
-    follows = (np.diff(at) == 1) & (np.diff(layout.variable[run]) == 0)
+    if np.max(edges.width) > 1:  # the last element of a run must follow on its first
+        last = edges.elements + np.maximum(width - 1, 0)
+        end = np.searchsorted(layout.start, last, side="right") - 1
+        good &= (
+            (layout.local[end] + last - layout.start[end] - at == last - edges.elements)
+            & (layout.tile[end] == layout.tile[run])
+            & (layout.variable[end] == layout.variable[run])
+        )
+    follows = (np.diff(at) == width[:-1]) & (np.diff(layout.variable[run]) == 0)
     follows |= vertex[1:] != vertex[:-1]
     good[1:] &= follows
-    full = np.flatnonzero(size > 0)
+    full = np.flatnonzero(~nothing)
     whole = full[np.minimum.reduceat(good, offset[full])]
     placed.owner[whole] = layout.variable[run[offset[whole]]]
     placed.place[whole] = at[offset[whole]] * edges.dtype.size
@@ -137,10 +147,12 @@ def _rows_of(edges: Edges, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
         size = np.diff(edges.offset)[chosen]
         flat = edges.elements[expand_runs(edges.offset[chosen], size)]
         window = np.repeat(np.arange(len(chosen)), size)
+        width = np.broadcast_to(pick(edges.width, chosen[window]), flat.shape)
         first = np.ones(flat.size, bool)
-        first[1:] = (np.diff(flat) != 1) | (window[1:] != window[:-1])
+        first[1:] = (np.diff(flat) != width[:-1]) | (window[1:] != window[:-1])
         at = np.flatnonzero(first)
-        return window[at], flat[at], np.diff(np.append(at, flat.size)), np.zeros(len(chosen), np.int64)
+        length = np.add.reduceat(width, at) if len(at) else np.zeros(0, np.int64)
+        return window[at], flat[at], length, np.zeros(len(chosen), np.int64)
     rows = np.broadcast_to(pick(edges.rows, chosen), chosen.shape).astype(np.int64)
     window = np.repeat(np.arange(len(chosen)), rows)
     j = expand_runs(np.zeros(len(chosen), np.int64), rows)
@@ -260,7 +272,7 @@ def _without_twins(routes: Routes, private: list[_Regions]) -> list[_Regions]:
 def _same_windows(a: _Regions, b: _Regions) -> bool:
     if a.block != b.block or a.direction != "inout" or a.edges.is_scattered != b.edges.is_scattered:
         return False
-    columns = ("elements", "offset") if a.edges.is_scattered else ("start", "rows", "cols", "stride")
+    columns = ("elements", "offset", "width") if a.edges.is_scattered else ("start", "rows", "cols", "stride")
     return all(np.array_equal(getattr(a.edges, c), getattr(b.edges, c)) for c in columns)
 
 
@@ -276,7 +288,7 @@ def _leaders(r: _Regions, tile: np.ndarray) -> np.ndarray:
         from .native import window_hash
 
         digest = window_hash(r.edges.elements, r.edges.offset)[r.chosen]
-        sizes = np.diff(r.edges.offset)[r.chosen]
+        sizes = np.diff(r.edges.offset)[r.chosen] * 1_000_003 + pick(r.edges.width, r.chosen)
     else:
         digest = r.edges.start[r.chosen].astype(np.uint64)
         sizes = np.broadcast_to(
@@ -288,9 +300,9 @@ def _leaders(r: _Regions, tile: np.ndarray) -> np.ndarray:
     leader = first[inverse.reshape(-1)]
     if r.edges.is_scattered and (leader != alone).any():
         follower = np.flatnonzero(leader != alone)
-        size = sizes[follower]
+        size = np.diff(r.edges.offset)[r.chosen][follower]
         a = r.edges.elements[expand_runs(r.edges.offset[r.chosen[follower]], size)]
         b = r.edges.elements[expand_runs(r.edges.offset[r.chosen[leader[follower]]], size)]
-        if (a != b).any():  # two windows with one hash: give up sharing rather than share wrongly
+        if a.shape != b.shape or (a != b).any():  # two windows with one hash: give up sharing rather than share wrongly
             return alone
     return leader

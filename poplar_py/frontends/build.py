@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import UNSIGNED_CHAR, dtype
-from ..errors import DataError, ModelError, PoplarError
+from ..errors import DataError, ModelError
 from ..opgraph.graph import OpGraph
 from ..opgraph.op import Value
 from ..opgraph.simplify import simplify
-from .description import Block, Description, Repeat, read_description
+from .description import Description, check, read_description
 from .layers import Builder
+from .structure import build_all
 from .training import add_training, describe_training
 
 
@@ -36,12 +37,16 @@ def build_opgraph(
     training: bool = False,
     dtype: Any = None,
     seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> OpGraph:
     """The op graph of a description (or of the file that holds one); arguments given replace what it says.
 
     Raises FileLoadError, ParseError and ModelError, with file and line.
     """
-    d = description if isinstance(description, Description) else read_description(description)
+    if isinstance(description, Description):
+        d = description if not settings else check(description.where, settings)
+    else:
+        d = read_description(description, settings)
     if training and d.training is None:
         raise ModelError(f"{d.file}: model '{d.name}' has no `training:`; it says loss, optimiser, epochs and batch")
     if batch is None:
@@ -51,7 +56,7 @@ def build_opgraph(
     g = OpGraph(d.name)
     b = Builder(g, _element_type(dtype or d.dtype), d.seed if seed is None else seed, training)
     given, x = _add_input(b, d, batch)
-    result = _build_all(b, d.entries, x)
+    result = build_all(b, d.entries, x)
     g.info = _info(b, d, batch, given)
     if training and d.training is not None:
         add_training(b, d.training, result, x)
@@ -79,44 +84,6 @@ def _add_input(b: Builder, d: Description, batch: int) -> tuple[Value, Value]:
     if kind == UNSIGNED_CHAR and d.input.scale != 1.0:
         g_input = b.g.add("mul", g_input, b.g.constant(d.input.scale, b.dtype, name="input-scale"), name="input-scaled")
     return given, g_input
-
-
-def _build_all(b: Builder, entries: tuple[Any, ...], x: Value) -> Value:
-    names: dict[str, Any] = {}
-    for entry in entries:
-        if entry.name:
-            if entry.name in names:
-                raise entry.where.error(f"two layers are called '{entry.name}' (first in line {names[entry.name]})")
-            if "/" in entry.name:
-                raise entry.where.error(f"found '{entry.name}'; a name has no '/', which separates the parts of paths")
-            names[entry.name] = entry.where.line
-        if isinstance(entry, Repeat):
-            with b.g.scope(entry.name or _numbered(b, "repeat")):
-                for i in range(entry.times):
-                    with b.g.scope(str(i)):
-                        x = _build_all(b, entry.entries, x)
-        elif isinstance(entry, Block):
-            with b.g.scope(entry.name or _numbered(b, entry.use)):
-                x = _build_all(b, entry.entries, x)
-        else:
-            x = _build(b, entry, x)
-    return x
-
-
-def _numbered(b: Builder, kind: str) -> str:
-    key = b.g.path_here(kind)
-    b.counts[key] = b.counts.get(key, 0) + 1
-    return f"{kind}{b.counts[key]}"
-
-
-def _build(b: Builder, layer: Any, x: Value) -> Value:
-    """One layer; errors of its ops get the layer's place in the file."""
-    try:
-        return layer.build(b, x)
-    except PoplarError as error:
-        if str(error).startswith(f"{layer.where.file}:"):
-            raise
-        raise type(error)(f"{layer.where.file}:{layer.where.line}: {layer.where.path}: {error}") from None
 
 
 def _info(b: Builder, d: Description, batch: int, given: Value) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..dtypes import UNSIGNED_INT, DType
+from ..errors import ShapeError, did_you_mean
 from ..opgraph.graph import OpGraph
 from ..opgraph.initialise import INITIALISERS
 from ..opgraph.op import Value
@@ -35,6 +36,7 @@ class Builder:
     training: bool
     step: Value | None = None
     counts: dict[str, int] = plain_field(default_factory=dict)
+    results: dict[str, Value] = plain_field(default_factory=dict)  # of named entries, by path
 
     def step_counter(self) -> Value:
         """The parameter that counts training steps, from 0; made when first needed."""
@@ -45,11 +47,23 @@ class Builder:
 
     def name(self, layer: Layer) -> str:
         """The name given to a layer, or its kind with a number that counts from 1 in the scope."""
-        if layer.name:
-            return layer.name
-        key = self.g.path_here(layer.kind)
+        return layer.name or self.numbered(layer.kind)
+
+    def numbered(self, kind: str) -> str:
+        """A kind with a number that counts from 1 in the scope."""
+        key = self.g.path_here(kind)
         self.counts[key] = self.counts.get(key, 0) + 1
-        return f"{layer.kind}{self.counts[key]}"
+        return f"{kind}{self.counts[key]}"
+
+    def result(self, layer: Layer, name: str) -> Value:
+        """The result of the entry called `name` (a path counted from the open scope, or one around it)."""
+        path = self.g.path_here(name)
+        while path not in self.results:
+            outside, _, _ = path.removesuffix(name).rstrip("/").rpartition("/")
+            if path == name:
+                raise layer.error(f"nothing before it is called '{name}'.{did_you_mean(name, self.results)}")
+            path = f"{outside}/{name}" if outside else name
+        return self.results[path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,3 +173,40 @@ class Flatten(Layer):
     def build(self, b: Builder, x: Value) -> Value:
         size = int(np.prod(x.shape[1:], dtype=np.int64))
         return x if x.ndim == 2 else b.g.add("reshape", x, shape=(x.shape[0], size), name=b.name(self))
+
+
+def merged(b: Builder, how: str, values: tuple[Value, ...], activation: str | None) -> Value:
+    """Values added up, or put one behind the other along the channels; then an activation. Raises ShapeError."""
+    if how == "add":
+        for value in values[1:]:
+            if value.shape != values[0].shape:
+                raise ShapeError(f"{list(values[0].shape)} and {list(value.shape)} cannot be added; they differ")
+        y = values[0]
+        for value in values[1:]:
+            y = b.g.add("add", y, value)
+    else:
+        y = b.g.add("concat", values, axis=1) if len(values) > 1 else values[0]
+    return b.g.add(activation, y) if activation else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Merge(Layer):
+    """The value with those of `others`, entries before it by name (a path where they stand in a group)."""
+
+    others: tuple[str, ...] = field()
+    activation: str | None = field(None, choices=ACTIVATIONS)
+
+    def build(self, b: Builder, x: Value) -> Value:
+        values = (x, *(b.result(self, name) for name in self.others))
+        with b.g.scope(b.name(self)):
+            return merged(b, self.kind, values, self.activation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(_Merge):
+    """y = x + the results of other entries"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat(_Merge):
+    """y = x and the results of other entries one behind the other along the channels"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ def find_description(model: str | Path) -> Path:
 
 
 def read_model(
-    model: Any, batch: int | None = None, training: bool = False, dtype: Any = None, seed: int | None = None
+    model: Any,
+    batch: int | None = None,
+    training: bool = False,
+    dtype: Any = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> OpGraph:
     """The op graph of a model; arguments replace what its description says.
 
@@ -52,11 +58,14 @@ def read_model(
     from .description import Description
 
     if isinstance(model, OpGraph):
+        if settings:
+            raise ModelError(f"op graph '{model.name}' has no settings; a description has")
         return model
+    how = {"batch": batch, "training": training, "dtype": dtype, "seed": seed, "settings": settings}
     if isinstance(model, Description):
-        return build_opgraph(model, batch=batch, training=training, dtype=dtype, seed=seed)
+        return build_opgraph(model, **how)
     if not isinstance(model, (str, Path)):
         raise ModelError(f"a model is a path, a name, a description or an op graph, not {type(model).__name__}")
     if str(model).lower().endswith(".onnx") or (":" in str(model) and not Path(model).exists()):
         raise ModelError(f"{model}: only YAML descriptions can be read so far; .onnx files and PyTorch modules cannot")
-    return build_opgraph(find_description(model), batch=batch, training=training, dtype=dtype, seed=seed)
+    return build_opgraph(find_description(model), **how)

@@ -38,16 +38,17 @@ def field(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def read_as(cls: type, located: Located, extra: Collection[str] = (), word: str = "key") -> Any:
+def read_as(cls: type, located: Located, hidden: Collection[str] = (), word: str = "key") -> Any:
     """An instance of dataclass `cls` from a mapping; fields called `where` get the Located itself.
 
-    `extra` are keys that the caller reads. Raises ModelError.
+    `hidden` are fields that are no keys; they keep their defaults. Raises ModelError.
     """
     mapping = {} if located.value is None else located.value
     if not isinstance(mapping, dict):
-        raise located.error(f"found {located.found()}; it takes a mapping with {', '.join(_keys(cls)) or 'no keys'}")
+        keys = ", ".join(key for key in _keys(cls) if key not in hidden) or "no keys"
+        raise located.error(f"found {located.found()}; it takes a mapping with {keys}")
     hints = typing.get_type_hints(cls)
-    known = [*_keys(cls), *extra]
+    known = [key for key in _keys(cls) if key not in hidden]
     for key, value in mapping.items():
         if key not in known:
             allowed = f"Allowed: {', '.join(known)}" if known else "It takes none"

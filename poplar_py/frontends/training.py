@@ -1,7 +1,8 @@
 """How a description trains: loss, optimiser, and the ops they add to an op graph.
 
 `loss_scale` multiplies the loss's gradient so that small gradients survive in half, and is taken out again in the
-update: from the rate where the step is linear in the gradient, from epsilon in Adam.
+update: from the rate where the step is linear in the gradient, from epsilon in Adam. Gradients that are summed over the
+parts of a batch are too large by the number of parts in the same way.
 """
 
 # ruff: noqa: RUF009 (schema.field is dataclasses.field with limits)
@@ -10,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..dtypes import FLOAT, INT
+from ..dtypes import FLOAT, INT, UNSIGNED_INT
 from ..errors import did_you_mean
 from ..opgraph.gradients import add_gradients
 from ..opgraph.op import Value
 from .layers import Builder
 from .located import Located
+from .schedule import Schedule, read_schedule, scheduled
 from .schema import field, read_as
 
 LOSSES = ("softmax_cross_entropy", "mean_squared_error")
@@ -29,11 +31,29 @@ class Optimiser:
     kind: ClassVar[str] = ""
     learning_rate: float = field(above=0.0)
     weight_decay: float = field(0.0, at_least=0.0)
+    decay_vectors: bool = field(True)  # whether biases and the scales and shifts of norms decay too
     half_life: float | None = field(None, above=0.0)  # steps in which the learning rate halves; None: it stays
+    schedule: Schedule | None = field(None, read=read_schedule)
+    warm_up: int = field(0, at_least=0)  # steps in which the learning rate rises to its value
 
-    def add_update(self, b: Builder, weights: Value, grad: Value, rate: Value, loss_scale: float) -> None:
+    def add_update(self, b: Builder, weights: Value, grad: Value, rates: Rates) -> None:
         """Add the op that updates `weights`, in its scope, and its state."""
         raise NotImplementedError
+
+    def decay_of(self, weights: Value) -> float:
+        """The weight decay of a parameter."""
+        return self.weight_decay if self.decay_vectors or weights.ndim > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What updates go by: the learning rate for gradients that are `scale` times too large, the rate itself, and the
+    number of the step, counted from 1 (None where nothing counts)."""
+
+    scaled: Value
+    plain: Value
+    scale: float
+    step: Value | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +62,33 @@ class Sgd(Optimiser):
 
     kind = "sgd"
 
-    def add_update(self, b: Builder, weights: Value, grad: Value, rate: Value, loss_scale: float) -> None:
-        decay = self.weight_decay * loss_scale
-        b.g.add("sgd", weights, grad, rate, decay=decay, name=f"{weights.leaf}-update")
+    def add_update(self, b: Builder, weights: Value, grad: Value, rates: Rates) -> None:
+        decay = self.decay_of(weights) * rates.scale
+        b.g.add("sgd", weights, grad, rates.scaled, decay=decay, name=f"{weights.leaf}-update")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Optimiser):
-    """velocity = momentum * velocity + gradient + weight_decay * weights; weights -= learning_rate * velocity"""
+    """velocity = momentum * velocity + gradient + weight_decay * weights; weights -= learning_rate * velocity
+
+    `decoupled`: the decay is no part of the velocity; weights -= learning_rate * weight_decay * weights, then the rest.
+    """
 
     kind = "momentum"
     momentum: float = field(0.9, at_least=0.0, below=1.0)
+    decoupled: bool = field(False)
 
-    def add_update(self, b: Builder, weights: Value, grad: Value, rate: Value, loss_scale: float) -> None:
+    def add_update(self, b: Builder, weights: Value, grad: Value, rates: Rates) -> None:
+        decay = self.decay_of(weights)
+        if decay and self.decoupled:
+            with b.g.top_scope():
+                loss = b.g.add("mul", rates.plain, b.g.constant(-decay, FLOAT, name="decay"), name="decayed")
+                factor = b.g.add("add", loss, b.g.constant(1.0, FLOAT, name="one"), name="decay_factor")
+            b.g.add("shrink", weights, factor, name=f"{weights.leaf}-decay")
+            decay = 0.0
         velocity = _state(b, weights, "velocity")
-        settings = {"momentum": self.momentum, "decay": self.weight_decay * loss_scale}
-        b.g.add("momentum", weights, velocity, grad, rate, name=f"{weights.leaf}-update", **settings)
+        settings = {"momentum": self.momentum, "decay": decay * rates.scale}
+        b.g.add("momentum", weights, velocity, grad, rates.scaled, name=f"{weights.leaf}-update", **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +100,12 @@ class Adam(Optimiser):
     beta2: float = field(0.999, at_least=0.0, below=1.0)
     epsilon: float = field(1e-8, above=0.0)
 
-    def add_update(self, b: Builder, weights: Value, grad: Value, rate: Value, loss_scale: float) -> None:
+    def add_update(self, b: Builder, weights: Value, grad: Value, rates: Rates) -> None:
         mean, variance = _state(b, weights, "mean"), _state(b, weights, "variance")
-        settings = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon * loss_scale}
+        settings = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon * rates.scale}
+        settings["decay"] = self.decay_of(weights)
         name = f"{weights.leaf}-update"
-        step = b.step_counter()
-        b.g.add("adam", weights, mean, variance, grad, rate, step, decay=self.weight_decay, name=name, **settings)
+        b.g.add("adam", weights, mean, variance, grad, rates.plain, rates.step, name=name, **settings)
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {cls.kind: cls for cls in (Sgd, Momentum, Adam)}
@@ -108,6 +139,7 @@ class Training:
     epochs: int = field(1, at_least=1)
     batch: int | None = field(None, at_least=1)
     loss_scale: float = field(1.0, above=0.0)
+    accumulate: int = field(1, at_least=1)  # batches whose gradients are added up before an update
 
     @property
     def wanted(self) -> str:
@@ -138,23 +170,56 @@ def add_training(b: Builder, training: Training, result: Value, given: Value) ->
 
 
 def _add_updates(b: Builder, training: Training, loss: Value) -> None:
-    g, scale = b.g, training.loss_scale
+    g, optimiser, parts = b.g, training.optimiser, training.accumulate
     trained = [p.value for p in g.parameters if p.trainable]
-    learning_rate = rate = g.add_parameter(
-        "learning_rate", FLOAT, (), training.optimiser.learning_rate, trainable=False
-    )
-    gradients = add_gradients(g, loss, trained, seed=scale)
+    learning_rate = g.add_parameter("learning_rate", FLOAT, (), optimiser.learning_rate, trainable=False)
+    gradients = add_gradients(g, loss, trained, seed=training.loss_scale)
+    if parts > 1:
+        gradients = _accumulated(b, gradients)
+    counts = isinstance(optimiser, Adam) or optimiser.schedule is not None or optimiser.warm_up > 0
     with g.phase("update"):
-        if scale != 1.0 and not isinstance(training.optimiser, Adam):
-            rate = g.add("mul", rate, g.constant(1.0 / scale, FLOAT, name="loss_scale"), name="scaled_rate")
-        if b.step is not None or isinstance(training.optimiser, Adam):
-            g.add("increment", b.step_counter(), name="step-update")
+        step = _update_counter(b, parts) if counts else None
+        rates = _rates(b, optimiser, learning_rate, training.loss_scale * parts, step)
+        if step is not None or (b.step is not None and parts == 1):
+            g.add("increment", step if step is not None else b.step, name="step-update")
         for weights, gradient in gradients.items():
             with g.top_scope(weights.name.rpartition("/")[0]):
-                training.optimiser.add_update(b, weights, gradient, rate, scale)
-        if training.optimiser.half_life:
-            factor = 0.5 ** (1 / training.optimiser.half_life)
-            g.add("decay", learning_rate, factor, name="learning_rate-update")
+                optimiser.add_update(b, weights, gradient, rates)
+                if parts > 1:
+                    g.add("clear", gradient, name=f"{gradient.leaf}-clear")
+        if optimiser.half_life:
+            g.add("decay", learning_rate, 0.5 ** (1 / optimiser.half_life), name="learning_rate-update")
+
+
+def _update_counter(b: Builder, parts: int) -> Value:
+    """What counts updates: the step counter, or where a step is only a part of a batch, another."""
+    if parts == 1:
+        return b.step_counter()
+    return b.g.add_parameter("updates", UNSIGNED_INT, (), 0, trainable=False)
+
+
+def _rates(b: Builder, optimiser: Optimiser, rate: Value, scale: float, step: Value | None) -> Rates:
+    """The learning rates of this step, before the counter moves on."""
+    g = b.g
+    if step is not None and (optimiser.schedule is not None or optimiser.warm_up):
+        rate = scheduled(g, rate, step, optimiser.schedule, optimiser.warm_up)
+    scaled = rate
+    if scale != 1.0 and not isinstance(optimiser, Adam):  # Adam's step does not depend on the scale of gradients
+        scaled = g.add("mul", rate, g.constant(1.0 / scale, FLOAT, name="loss_scale"), name="scaled_rate")
+    return Rates(scaled, rate, scale, step)
+
+
+def _accumulated(b: Builder, gradients: dict[Value, Value]) -> dict[Value, Value]:
+    """Sums of gradients over the parts of a batch: FLOAT state, added to in every part."""
+    g, sums = b.g, {}
+    with g.phase("backward"):
+        for weights, gradient in gradients.items():
+            with g.top_scope(weights.name.rpartition("/")[0]):
+                sums[weights] = _state(b, weights, "gradient-sum")
+                g.add("accumulate", sums[weights], gradient, name=f"{weights.leaf}-accumulate")
+        if b.step is not None:
+            g.add("increment", b.step, name="step-update")
+    return sums
 
 
 def describe_training(training: Training) -> dict[str, Any]:
@@ -162,8 +227,16 @@ def describe_training(training: Training) -> dict[str, Any]:
     return {
         "loss": training.loss,
         "target": training.wanted,
-        "optimiser": {training.optimiser.kind: dict(vars(training.optimiser))},
+        "optimiser": {training.optimiser.kind: _plain(training.optimiser)},
         "learning_rate": training.optimiser.learning_rate,
         "epochs": training.epochs,
         "loss_scale": training.loss_scale,
+        "accumulate": training.accumulate,
     }
+
+
+def _plain(optimiser: Optimiser) -> dict[str, Any]:
+    plain = dict(vars(optimiser))
+    if optimiser.schedule is not None:
+        plain["schedule"] = {optimiser.schedule.kind: dict(vars(optimiser.schedule))}
+    return plain

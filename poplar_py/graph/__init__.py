@@ -1,6 +1,7 @@
 """The waist: the tile-mapped graph of variables, compute sets, vertices and edges."""
 
 from .graph import ComputeSet, DataStream, Function, Graph
+from .stored import StoredView
 from .tensor import Tensor, Windows, append, concat
 from .variable import Variable
 from .vertices import Block, Edges, Vertex
@@ -12,6 +13,7 @@ __all__ = [
     "Edges",
     "Function",
     "Graph",
+    "StoredView",
     "Tensor",
     "Variable",
     "Vertex",

@@ -108,7 +108,10 @@ class PendingVertices:
             if parts[0].is_scattered:
                 offset = np.concatenate(([0], np.cumsum([p.elements.size for p in parts])))
                 elements = np.concatenate([p.elements for p in parts])
-                merged.fields[name] = Edges(parts[0].dtype, len(parts), None, rows, cols, stride, elements, offset)
+                width = np.array([p.width for p in parts])
+                merged.fields[name] = Edges(
+                    parts[0].dtype, len(parts), None, rows, cols, stride, elements, offset, width
+                )
             else:
                 start = np.array([p.start[0] for p in parts], np.int64)
                 merged.fields[name] = Edges(parts[0].dtype, len(parts), start, rows, cols, stride)

@@ -364,6 +364,11 @@ class Tensor:
         """One window a vertex on the flattened tensor; see `Windows`."""
         return Windows(self.flatten(), start, length, rows, stride)
 
+    def listed_rows(self, first: Any, rows: Any, length: Any) -> Windows:
+        """One MATRIX window a vertex on the flattened tensor: `rows` rows of `length` elements (numbers or columns), the
+        rows of all vertices one after another beginning at the places `first`."""
+        return Windows(self.flatten(), 0, length, rows, 0, listed=first)
+
     @property
     def T(self) -> Tensor:
         return self.transpose()
@@ -373,13 +378,15 @@ class Windows:
     """A column of windows on a tensor of rank 1: what n vertices see of it.
 
     Window i is elements [start[i], start[i] + length[i]) for a VECTOR field, or, with `rows`, rows[i] such runs
-    `stride[i]` apart for a MATRIX field. Every argument is a number or a column of n numbers.
+    `stride[i]` apart for a MATRIX field. Every argument is a number or a column of n numbers. With `listed`, rows begin
+    at those places instead: rows[0] of them are window 0's, the next rows[1] window 1's.
     """
 
-    __slots__ = ("length", "n", "rows", "start", "stride", "tensor")
+    __slots__ = ("length", "listed", "n", "rows", "start", "stride", "tensor")
 
-    def __init__(self, tensor: Tensor, start: Any, length: Any, rows: Any, stride: Any):
+    def __init__(self, tensor: Tensor, start: Any, length: Any, rows: Any, stride: Any, listed: Any = None):
         self.tensor = tensor
+        self.listed = None if listed is None else np.asarray(listed, np.int64).reshape(-1)
         columns = [np.asarray(c, np.int64) for c in (start, length, 1 if rows is None else rows, stride)]
         self.n = max(int(c.size) for c in columns)
         if any(c.ndim > 1 or c.size not in (1, self.n) for c in columns):
@@ -389,7 +396,9 @@ class Windows:
             columns = [c[:0] if c.ndim else np.zeros(0, np.int64) for c in columns]
         self.start, self.length, count, self.stride = columns
         self.rows = None if rows is None else count
-        if self.n:
+        if self.listed is not None:
+            self._check_listed()
+        elif self.n:
             last = self.start + np.maximum(count - 1, 0) * self.stride + self.length
             empty = (self.length == 0) | (count == 0)
             outside = ~empty & ((self.start < 0) | (self.length < 0) | (last > tensor.size))
@@ -399,6 +408,20 @@ class Windows:
                     f"window {i} on {tensor.name} ends at {int(np.broadcast_to(last, self.n)[i])}"
                     f" of {tensor.size} elements"
                 )
+
+    def _check_listed(self) -> None:
+        """The rows listed must be as many as the windows have, and inside the tensor."""
+        rows = np.broadcast_to(self.rows, (self.n,))
+        if int(rows.sum()) != self.listed.size:
+            raise ShapeError(f"windows on {self.tensor.name}: {self.listed.size} rows are listed for {int(rows.sum())}")
+        length = np.repeat(np.broadcast_to(self.length, (self.n,)), rows)
+        outside = (self.listed < 0) | (length < 0) | (self.listed + length > self.tensor.size)
+        if outside.any():
+            at = int(np.flatnonzero(outside)[0])
+            raise IndexOutOfRange(
+                f"row {at} listed on {self.tensor.name} is [{int(self.listed[at])}, {int((self.listed + length)[at])})"
+                f" of {self.tensor.size} elements"
+            )
 
 
 def runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

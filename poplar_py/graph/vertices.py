@@ -11,9 +11,10 @@ types together; their public indices stay.
 
 Columns of a block: `tile` int32[n]; for every field an `Edges`; for every constant a number or a column. Edges come
 in two forms. *Regular*: window v is `rows[v]` runs of `cols[v]` elements, run j starting at `start[v] + j*stride[v]`;
-each run is one edge. *Scattered*: the element numbers of all windows one after another in `elements`, window v at
-[offset[v], offset[v+1]); each maximal run of consecutive numbers in a window is one edge. Scattered windows are
-gathered into a contiguous place on the tile before the compute set runs.
+each run is one edge (all together are one where they continue one another). *Scattered*: runs of `width` elements (1, or as long as the window's rows) begin at the numbers
+in `elements`, those of window v at [offset[v], offset[v+1]); runs of a window that continue one another are one edge.
+Scattered windows that do not lie in order on their tile are gathered into a contiguous place before the compute set
+runs.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
 class Edges:
     """The edges of one field of a block; see the head of this file."""
 
-    __slots__ = ("cols", "dtype", "elements", "n", "num_edges", "offset", "rows", "start", "stride")
+    __slots__ = ("cols", "dtype", "elements", "n", "num_edges", "offset", "rows", "start", "stride", "width")
 
-    def __init__(self, element_type: DType, n: int, start=None, rows=1, cols=1, stride=0, elements=None, offset=None):
+    def __init__(
+        self, element_type: DType, n: int, start=None, rows=1, cols=1, stride=0, elements=None, offset=None, width=1
+    ):
         self.dtype = element_type
         self.n = n
         self.rows = compact(rows)
@@ -47,6 +50,7 @@ class Edges:
         self.stride = compact(stride)
         self.elements = elements
         self.offset = offset
+        self.width = compact(width)
         self.num_edges = self._count()
 
     @property
@@ -55,15 +59,24 @@ class Edges:
 
     def _count(self) -> int:
         if self.is_scattered:
-            if self.elements.size == 0:
-                return 0
-            breaks = np.diff(self.elements) != 1
-            inside = self.offset[1:-1]
-            inside = inside[(inside > 0) & (inside < self.elements.size)]
-            breaks[inside - 1] = True
-            return int(np.count_nonzero(breaks)) + 1
-        rows = np.where(np.asarray(self.cols) > 0, self.rows, 0)
+            return int(np.count_nonzero(self.run_begins()))
+        rows = np.where(np.asarray(self.stride) == self.cols, np.minimum(self.rows, 1), self.rows)  # one run
+        rows = np.where(np.asarray(self.cols) > 0, rows, 0)
         return int(rows) * self.n if rows.ndim == 0 else int(rows.sum())
+
+    def listed_width(self) -> Any:
+        """Elements each number in `elements` stands for: a number, or a column of them."""
+        return self.width if np.ndim(self.width) == 0 else np.repeat(self.width, np.diff(self.offset))
+
+    def run_begins(self) -> np.ndarray:
+        """Which of `elements` begin an edge: all but those that continue the run before in their window."""
+        begins = np.ones(self.elements.size, bool)
+        if begins.size:
+            width = self.listed_width()
+            begins[1:] = np.diff(self.elements) != (width if np.ndim(width) == 0 else width[:-1])
+            inside = self.offset[:-1]
+            begins[inside[inside < begins.size]] = True
+        return begins
 
     def sizes(self) -> tuple[Any, Any]:
         """(rows, cols) of the windows: numbers, or int64 columns where they vary."""
@@ -84,7 +97,8 @@ class Edges:
         """Element numbers of window v, of shape (rows, cols)."""
         rows, cols = int(pick(self.rows, v)), int(pick(self.cols, v))
         if self.is_scattered:
-            return self.elements[self.offset[v] : self.offset[v + 1]].reshape(rows, cols)
+            listed = self.elements[self.offset[v] : self.offset[v + 1], None]
+            return (listed + np.arange(pick(self.width, v))).reshape(rows, cols)
         return int(self.start[v]) + np.arange(rows)[:, None] * int(pick(self.stride, v)) + np.arange(cols)[None, :]
 
     def runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,10 +108,11 @@ class Edges:
                 nothing = np.zeros(0, np.int64)
                 return nothing, nothing, nothing
             vertex = np.repeat(np.arange(self.n), np.diff(self.offset))
-            first = np.ones(self.elements.size, bool)
-            first[1:] = (np.diff(self.elements) != 1) | (vertex[1:] != vertex[:-1])
-            at = np.flatnonzero(first)
-            return vertex[at], self.elements[at], np.diff(np.append(at, self.elements.size))
+            at = np.flatnonzero(self.run_begins())
+            width = self.listed_width()
+            if np.ndim(width) == 0:
+                return vertex[at], self.elements[at], np.diff(np.append(at, self.elements.size)) * width
+            return vertex[at], self.elements[at], np.add.reduceat(width, at)
         rows, cols, stride = self.rows, self.cols, self.stride
         if all(np.ndim(c) == 0 for c in (rows, cols, stride)) and (rows == 1 or stride == cols):
             length = int(rows) * int(cols)
@@ -361,7 +376,7 @@ def _fit(info, field, name, tensor, inner, where):
 
 def _edges(field: Any, value: Tensor | Windows, axes: tuple[int, ...], n: int) -> Edges:
     if isinstance(value, Windows):
-        return _window_edges(value, axes, n)
+        return _listed_edges(value, n) if value.listed is not None else _window_edges(value, axes, n)
     inner = {SCALAR: 0, MATRIX: 2}.get(field.kind, 1)
     tensor = value
     outer = tensor.ndim - inner
@@ -381,6 +396,19 @@ def _edges(field: Any, value: Tensor | Windows, axes: tuple[int, ...], n: int) -
         if rows == 1 or ((step == step[:, :1]).all() and (step >= 0).all()):
             return Edges(tensor.dtype, n, index[:, 0, 0].copy(), rows, cols, step[:, 0] if rows > 1 else cols)
     return Edges(tensor.dtype, n, None, rows, cols, cols, index.reshape(-1), np.arange(n + 1) * (rows * cols))
+
+
+def _listed_edges(value: Windows, n: int) -> Edges:
+    tensor = value.tensor
+    rows = np.broadcast_to(value.rows, (n,))
+    cols = value.length if value.length.size != 1 else int(value.length.reshape(-1)[0])
+    offset = np.concatenate(([0], np.cumsum(rows)))
+    if tensor.is_contiguous:
+        base = tensor.offset if tensor.is_affine else int(tensor.index[0]) if tensor.size else 0
+        return Edges(tensor.dtype, n, None, rows, cols, cols, value.listed + base, offset, width=cols)
+    width = np.broadcast_to(cols, (n,))
+    elements = tensor.index[expand_runs(value.listed, np.repeat(width, rows))]
+    return Edges(tensor.dtype, n, None, rows, cols, cols, elements, np.concatenate(([0], np.cumsum(rows * width))))
 
 
 def _window_edges(value: Windows, axes: tuple[int, ...], n: int) -> Edges:

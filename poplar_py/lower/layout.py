@@ -81,6 +81,7 @@ class Layouts:
 
     def __init__(self) -> None:
         self.next_tile = 0
+        self.kept_tiles: dict[tuple, np.ndarray] = {}  # where plans run, by path and plan
         self._placed: dict[tuple, Placed] = {}
         self._used: dict[tuple, tuple[Tensor, list[Placed]]] = {}  # the tensor is kept so that its key stays its own
 

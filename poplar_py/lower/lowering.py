@@ -17,22 +17,28 @@ from ..codelet.codelet import MATRIX, MULTI, SCALAR, VECTOR
 from ..codelet.library import OURS, Library
 from ..dtypes import BOOL, FLOAT, HALF, UNSIGNED_INT, DType, dtype
 from ..errors import GraphConnectionError, InvalidOption, ShapeError, UnknownField, did_you_mean
-from ..graph import Graph, Tensor
+from ..graph import Graph, StoredView, Tensor, concat
 from ..program import Copy, Execute
 from ..program import Sequence as Program
 from . import matmul as products
 from . import reduce as reductions
+from .channels import channel_sums
 from .layout import add_placed, layouts_of, stored_order
 from .mapping import map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
 from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
 from .patterns import cut_elementwise
+from .rowwise import add_vectors
+from .stored import blocks_of, field_view
+
+GRAINS = ("row", "worker", "tile")
 
 
 class Lowering:
     """Builds vertices on `graph` and appends their execution to `program`.
 
-    options: those of matrix products (`available_memory_proportion`, `partials_type`) and `training`. `plans` keeps
-    the plan of every product by path.
+    options: those of matrix products (`available_memory_proportion`, `partials_type`), `training` and `grain`: how finely
+    work is cut into vertices, "worker" (one a worker's share), "tile" (one a tile) or "row" (one a row of a field and
+    block of channels). `plans` keeps the plan of every product by path.
     """
 
     def __init__(self, graph: Graph, program: Program, options: Mapping[str, Any] | None = None):
@@ -43,7 +49,13 @@ class Lowering:
         self.program = program
         self.options = dict(options or {})
         self.matmul_options = read_matmul_options({k: v for k, v in self.options.items() if k in MATMUL_OPTIONS})
+        self.grain = str(self.options.get("grain", "worker"))
+        if self.grain not in GRAINS:
+            raise InvalidOption(
+                f"no grain '{self.grain}'.{did_you_mean(self.grain, GRAINS)} There are {', '.join(GRAINS)}"
+            )
         self.plans: dict[str, Plan] = {}
+        self.kept_tiles: dict[tuple, np.ndarray] = layouts_of(graph).kept_tiles
 
     @property
     def library(self) -> Any:
@@ -74,6 +86,8 @@ class Lowering:
     def variable_like(self, tensor: Tensor, name: str, element_type: Any = None) -> Tensor:
         """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks or its axes are only
         exchanged, memory order."""
+        if isinstance(tensor, StoredView):
+            return tensor.like(self.variable_like(tensor.stored, name, element_type))
         placed = layouts_of(self.graph).find(tensor)
         if placed is None:
             order = stored_order(tensor)
@@ -100,6 +114,9 @@ class Lowering:
         """Contents of a variable when the program is loaded, given as an array of the tensor's shape."""
         value = np.broadcast_to(np.asarray(value), tensor.shape)
         if tensor.size == 0:
+            return
+        if isinstance(tensor, StoredView):
+            self.top.set_initial_value(tensor.stored, np.ascontiguousarray(tensor.array(value)))
             return
         placed = layouts_of(self.graph).find(tensor)
         if placed is None or placed.view.is_contiguous:
@@ -141,6 +158,11 @@ class Lowering:
         cs.add_vertices(OURS + codelet, tile=tile, **fields)
         self.program.add(Execute(cs))
 
+    @property
+    def shares(self) -> int:
+        """Shares a tile's elements are cut into."""
+        return 1 if self.grain == "tile" else self.target.num_workers
+
     def elementwise(
         self, codelet: str, out: Tensor, name: str, *, constants: Mapping[str, Any] | None = None, **operands: Any
     ) -> Tensor:
@@ -149,12 +171,20 @@ class Lowering:
         `out` is the codelet's first output (or in-place) field not among the operands. Operands may be numbers. Where
         one is a single element, or the same for a whole piece, the codelet's Scalar form is used if there is one.
         """
-        constants = dict(constants or {})
+        return self._elementwise(codelet, out, name, constants, operands, 0)
+
+    def _elementwise(
+        self, codelet: str, out: Tensor, name: str, given: Mapping[str, Any] | None, operands: dict[str, Any], row: int
+    ) -> Tensor:
+        constants = dict(given or {})
         out_field = self._out_field(codelet, operands)
         if out.size == 0:
             return out
         operands = {n: t if isinstance(t, Tensor) else self._number(t, out, n) for n, t in operands.items()}
         codelet, operands = self._second_scalar(codelet, out, operands)
+        if isinstance(out, StoredView):
+            self._in_stored_order(codelet, out, name, constants, operands)
+            return out
         info = self.library[codelet]
         wants_scalar = {n for n, f in info.fields.items() if f.direction != "constant" and f.kind == SCALAR}
         wants_scalar &= set(operands)
@@ -166,10 +196,20 @@ class Lowering:
             {out_field: out} | operands,
             can_be_scalar=can,
             must_be_scalar=wants_scalar,
-            workers=1 if info.kind == MULTI else None,
+            workers=1 if info.kind == MULTI else self.shares,
+            row=row if self.grain == "row" else 0,
         )
         self.execute(form if pieces.scalar & can else codelet, name, pieces.tile, **pieces.fields, **constants)
         return out
+
+    def _in_stored_order(
+        self, codelet: str, out: StoredView, name: str, constants: dict[str, Any], operands: dict[str, Tensor]
+    ) -> None:
+        """Elementwise work on what is stored otherwise than seen, in the order it is stored."""
+        if not add_vectors(self, codelet, out, name, constants, operands):
+            stored = {n: out.operand(t) for n, t in operands.items()}
+            row = out.stored.shape[-2] * out.stored.shape[-1] if blocks_of(out) is not None else 0
+            self._elementwise(codelet, out.stored, name, constants, stored, row)
 
     def _out_field(self, codelet: str, operands: Mapping[str, Any]) -> str:
         fields = self.library[codelet].fields
@@ -219,6 +259,8 @@ class Lowering:
 
     def copy(self, source: Tensor, destination: Tensor, name: str = "") -> None:
         """Copy a tensor to another of the same shape."""
+        if isinstance(destination, StoredView) and destination.same_as(source):
+            source, destination = source.stored, destination.stored  # type: ignore[attr-defined]
         self.program.add(Copy(source, destination, name=name))
 
     def duplicate(self, source: Tensor, name: str) -> Tensor:
@@ -275,7 +317,34 @@ class Lowering:
         self, x: Tensor, axes: Any, operation: str, name: str, dtype: DType | None = None, scale: float = 1.0
     ) -> Tensor:
         """Reduce axes of x (all where None); see lower/reduce.py."""
+        if isinstance(x, StoredView) and x.size and axes is not None and operation == "add":
+            gone = sorted({int(a) % x.ndim for a in np.atleast_1d(axes)})
+            if gone == [0, *range(2, x.ndim)] and blocks_of(x) is not None:
+                return channel_sums(self, blocks_of(x), name, dtype or x.dtype, scale)
         return reductions.reduce(self, x, axes, operation, name, dtype=dtype, scale=scale)
+
+    def in_order(self, x: Tensor, name: str) -> Tensor:
+        """x stored in the order it is seen in: x itself, or rearranged by a copy."""
+        if not isinstance(x, StoredView):
+            return x
+        rearranged = self.variable(x.dtype, x.shape, f"{name}/rearranged")
+        self.copy(x, rearranged, f"{name}/rearrange")
+        return rearranged
+
+    def concat(self, parts: Sequence[Tensor], axis: int, name: str) -> Tensor:
+        """Tensors one after another: a view, or for values in blocks of channels, joined by channels, a copy."""
+        stored = [blocks_of(t) if isinstance(t, StoredView) else None for t in parts]
+        if axis != 1 or any(s is None for s in stored) or len({s.shape[-1] for s in stored}) != 1:  # type: ignore[union-attr]
+            return concat([self.in_order(t, f"{name}/{i}") for i, t in enumerate(parts)], axis)
+        first = stored[0]
+        assert first is not None
+        shape = (first.shape[0], sum(s.shape[1] for s in stored), *first.shape[2:])  # type: ignore[union-attr]
+        whole, at = self.variable(first.dtype, shape, name), 0
+        for s in stored:
+            assert s is not None
+            self.copy(s, whole[:, at : at + s.shape[1]], name)
+            at += s.shape[1]
+        return field_view(whole)
 
     def matmul(
         self,

@@ -44,6 +44,8 @@ class Blocks:
     serial: int = 1
     result: Placed | None = None
     store_cols: np.ndarray | None = None  # column limits of the pieces the result is stored in, if not n_bounds
+    bring: bool = False  # whether b is brought to the tiles once, before the passes
+    kept: Tensor | None = None  # b as it was brought: flat, block (m, k, n) after block
 
 
 def multiply(
@@ -82,10 +84,11 @@ def multiply(
             return _planned(at, a, b, blocks, out_dtype, "")
         rows = part_bounds(a.shape[0], blocks.serial).tolist()
         parts = []
+        kept = _kept(at, b, blocks) if blocks.bring else None
         for i, (first, last) in enumerate(pairwise(rows)):
             piece = part_bounds(last - first, len(blocks.m_bounds) - 1)
             one = Blocks(piece, blocks.k_bounds, blocks.n_bounds, blocks.tile[: len(piece) - 1], blocks.partials)
-            one.store_cols = blocks.store_cols
+            one.store_cols, one.kept = blocks.store_cols, kept
             parts.append(_planned(at, a[first:last], b, one, out_dtype, f"_{i}"))
         return concat(parts, 0)
 
@@ -170,7 +173,22 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
         plan = plan_matmul(at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library)
     at.plans[at.graph.path("plan")] = plan
     tile = at.take_tiles(plan.num_tiles).reshape(plan.parts)
-    return Blocks(plan.m_bounds, plan.k_bounds, plan.n_bounds, tile, plan.partials, plan.serial)
+    return Blocks(plan.m_bounds, plan.k_bounds, plan.n_bounds, tile, plan.partials, plan.serial, bring=plan.serial > 1)
+
+
+def _kept(at: Lowering, b: Tensor, blocks: Blocks) -> Tensor:
+    """b brought to the tiles of its blocks, once for every piece of the rows: flat, block (m, k, n) after block."""
+    layout = Layout(blocks.k_bounds, blocks.n_bounds)
+    pm = blocks.tile.shape[0]
+    kept = at.variable(b.dtype, (pm, b.size), "b", mapping=None)
+    start = np.arange(pm)[:, None] * b.size + layout.offsets.reshape(1, -1)
+    size = (layout.heights[:, None] * layout.widths[None, :]).reshape(1, -1)
+    map_runs(at.graph, kept.flatten(), start.reshape(-1), (start + size).reshape(-1), blocks.tile.reshape(-1))
+    order = np.argsort(layout.order().reshape(-1))
+    in_blocks = Tensor(b.graph, b.dtype, b.index.reshape(-1)[order])
+    for piece in range(pm):
+        at.copy(in_blocks, kept[piece], "bring_b")
+    return kept.flatten()
 
 
 def _widest(bounds: np.ndarray) -> int:
@@ -268,7 +286,13 @@ def _product(
     another or stride[m, n] apart."""
     im, ik, jn = (i.reshape(-1) for i in np.indices(blocks.tile.shape))
     left, left_turned = operand_windows(a, blocks.m_bounds, blocks.k_bounds, im, ik)
-    right, right_turned = operand_windows(b, blocks.k_bounds, blocks.n_bounds, ik, jn)
+    if blocks.kept is None:
+        right, right_turned = operand_windows(b, blocks.k_bounds, blocks.n_bounds, ik, jn)
+    else:
+        layout = Layout(blocks.k_bounds, blocks.n_bounds)
+        width = layout.widths[jn]
+        right = blocks.kept.windows(im * b.size + layout.offsets[ik, jn], width, layout.heights[ik], width)
+        right_turned = False
     suffix = ("Transposed" if left_turned or right_turned else "") + "A" * left_turned + "B" * right_turned
     rows, cols = np.diff(blocks.m_bounds)[im], np.diff(blocks.n_bounds)[jn]
     at.execute(

@@ -16,7 +16,8 @@ import numpy as np
 from ..dtypes import FLOAT, DType
 from ..graph import Tensor
 from .channels import Shares, cut_rows, sums_of_shares
-from .windows import channels_first, channels_last
+from .stored import blocks_of, field_view, in_blocks
+from .windows import channels_last
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -27,15 +28,21 @@ SPREAD_FROM = 128  # elements that one tile sends to all others in less time tha
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A value seen as rows of channels, flat, with its shares; `shape` is (batch, *field, channels)."""
+    """A value seen as rows of channels, flat as it is stored, with its shares; `stored` is (batch, blocks, *field,
+    channels of a block)."""
 
     flat: Tensor
     shares: Shares
-    shape: tuple[int, ...]
+    stored: Tensor
 
     def beside(self, value: Tensor) -> Tensor:
         """Another value (batch, channels, *field), flat in the same order."""
-        return channels_last(value).flatten()
+        other = blocks_of(value)
+        return (
+            in_blocks(value, self.stored.shape[-1]).flatten()
+            if other is None or other.shape != self.stored.shape
+            else other.flatten()
+        )
 
     def result(self, at: Lowering, name: str, dtype: DType | None = None) -> Tensor:
         """A flat value of the same kind for results, mapped as the shares are."""
@@ -45,12 +52,14 @@ class Rows:
 
     def seen(self, flat: Tensor) -> Tensor:
         """A flat value as (batch, channels, *field)."""
-        return channels_first(flat.reshape(self.shape))
+        return field_view(flat.reshape(self.stored.shape))
 
     def about(self, at: Lowering, name: str) -> Tensor:
         """The first row of every sample, (samples, channels): near enough to the mean to take sums about. It goes to
         all tiles, so where it is long it is spread out first."""
-        first = self.flat.reshape(self.shares.shape)[:, 0, :]
+        samples, _, channels = self.shares.shape
+        batch, blocks, *_, width = self.stored.shape
+        first = self.stored.reshape(batch, blocks, -1, width)[:samples, :, 0, :].reshape(samples, channels)
         if first.size <= SPREAD_FROM:
             return first
         spread = at.variable(first.dtype, first.shape, name)
@@ -61,10 +70,10 @@ class Rows:
 def as_rows(at: Lowering, x: Tensor, by_sample: bool = False, whole: bool = False) -> Rows:
     """x (batch, channels, *field) as rows of channels, those of each sample apart or all together; vertices see all
     channels where `whole`."""
-    last = channels_last(x)
-    samples = x.shape[0] if by_sample else 1
-    flat = last.flatten()
-    return Rows(flat, cut_rows(at, flat.reshape(samples, -1, x.shape[1]), whole), last.shape)
+    stored = blocks_of(x)
+    if stored is None or (whole and stored.shape[1] > 1):
+        stored = channels_last(x)[:, None]
+    return Rows(stored.flatten(), cut_rows(at, stored, by_sample, whole), stored)
 
 
 def batch_moments(

@@ -127,7 +127,7 @@ def _price(
     (mb, kb, nb), (pm, pk, pn) = block, parts
     words = target.exchange_bytes_per_cycle
     superstep = target.sync_cycles + target.exchange_start_cycles
-    operand_bytes = mb * kb * in_type.size + (0 if b_stays else kb * nb * in_type.size)
+    operand_bytes = mb * kb * in_type.size + np.where(b_stays, 0, kb * nb * in_type.size)
     sizes = {"a": (mb, kb), "b": (kb, nb), "out": (mb, nb)}
     types_of = {"a": in_type, "b": in_type, "out": partial_type}
     product = library["MatMulPartial"].cycles(target, sizes, {}, types_of)
@@ -296,8 +296,12 @@ def plan_matmul(
         )
     serial = np.clip(serial, 1, np.maximum(mb, 1))
     rows = -(-mb // serial)
-    prices = _price(target, library, (rows, kb, nb), (pm, pk, pn), num_tiles, types, False)
-    total = np.where(fits, prices.total * serial, np.iinfo(np.int64).max)
+    # with several passes the second operand is brought once, before them, and stays
+    prices = _price(target, library, (rows, kb, nb), (pm, pk, pn), num_tiles, types, serial > 1)
+    once = np.where(
+        serial > 1, target.sync_cycles + target.exchange_start_cycles + -(-fixed // target.exchange_bytes_per_cycle), 0
+    )
+    total = np.where(fits, prices.total * serial + once, np.iinfo(np.int64).max)
     best = int(np.lexsort((prices.temp_bytes, total))[0])
     return Plan(
         part_bounds(m, int(pm[best])),
@@ -306,8 +310,9 @@ def plan_matmul(
         in_dtype,
         partial,
         int(serial[best]),
-        {name: int(v[best] * serial[best]) for name, v in prices.parts.items()},
-        int(prices.temp_bytes[best]),
+        {"exchange of b, once": int(once[best])}
+        | {name: int(v[best] * serial[best]) for name, v in prices.parts.items()},
+        int(prices.temp_bytes[best]) + (int(fixed[best]) if serial[best] > 1 else 0),
     )
 
 

@@ -68,8 +68,10 @@ def cut_elementwise(
     must_be_scalar: frozenset[str] | set[str] = frozenset(),
     workers: int | None = None,
     positions: bool = False,
+    row: int = 0,
 ) -> Pieces:
-    """Cut an operation on `operands` (by field; broadcast to `out`) by the tiles of `out`.
+    """Cut an operation on `operands` (by field; broadcast to `out`) by the tiles of `out`, into shares of its workers or,
+    where `row` is given, wherever a row of so many elements ends.
 
     Fields in `can_be_scalar` may be given one element a piece, those in `must_be_scalar` always are.
     `out` has at least one element. Raises ShapeError where an operand does not broadcast and InvalidTileMapping where `out` lacks tiles.
@@ -88,7 +90,7 @@ def cut_elementwise(
     scalar &= set(can_be_scalar) | set(must_be_scalar)
     flats = None if positions and not out.is_contiguous else _same_order(top, out, operands, scalar)
     if flats is not None:
-        return _cut_flat(top, out, flats, operands, scalar, grain, workers)
+        return _cut_flat(top, out, flats, operands, scalar, grain, workers, row)
     return _cut_by_element(
         top, out, operands, scalar, set(can_be_scalar), set(must_be_scalar), grain, workers, positions
     )
@@ -119,10 +121,23 @@ def _mapped(out: Tensor, tile: np.ndarray) -> None:
         )
 
 
-def _cut_flat(graph, out, flats, operands, scalar, grain, workers) -> Pieces:
+def split_at(begin: np.ndarray, end: np.ndarray, tile: np.ndarray, every: int) -> tuple[np.ndarray, ...]:
+    """Runs cut at the multiples of `every`: (begin, end, tile)."""
+    pieces = (end - 1) // every - begin // every + 1
+    which = np.repeat(np.arange(len(begin)), pieces)
+    number = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    first = np.maximum(begin[which], (begin[which] // every + number) * every)
+    return first, np.minimum(end[which], (begin[which] // every + number + 1) * every), tile[which]
+
+
+def _cut_flat(graph, out, flats, operands, scalar, grain, workers, row) -> Pieces:
     start, stop, tile = graph.tile_mapping(flats[""])
     _mapped(out, tile)
-    start, length, tile = split_runs(start, stop, tile, grain, workers)
+    if row:
+        start, stop, tile = split_at(start, stop, tile, row)
+        length = stop - start
+    else:
+        start, length, tile = split_runs(start, stop, tile, grain, workers)
     fields: dict[str, Any] = {}
     for name, t in operands.items():
         fields[name] = t.reshape(()) if name in scalar else flats[name].windows(start, length)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..dtypes import UNSIGNED_INT, UNSIGNED_SHORT
 from ..graph import Tensor
-from .windows import Taps, channels_first, channels_last, cut_field, rows_of_windows
+from .stored import blocks_of, field_view, in_blocks
+from .windows import Taps, cut_field, rows_of_windows
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -57,13 +58,23 @@ def _shapes(batch: int, outer: Taps, inner: Taps, channels: int) -> tuple[tuple[
 def pool(at: Lowering, x: Tensor, axes: tuple[Taps, ...], operation: str, name: str) -> Tensor:
     """Pool x (batch, channels, *field) by a window along every field axis: the 'max', 'sum', 'avg' (padding counts as
     zeros) or 'mean' (padding does not count) of each."""
-    shape = (x.shape[0], x.shape[1], *(a.windows for a in axes))
-    y = _forward(at, channels_last(x), axes, operation, name)
-    return channels_first(y.reshape(shape[0], *shape[2:], shape[1]))
+    stored = _stored(x)
+    batch, blocks, *_, width = stored.shape
+    y = _forward(at, stored.flatten(0, 2), axes, operation, name, blocks > 1)
+    return field_view(y.reshape(batch, blocks, *(a.windows for a in axes), width))
 
 
-def _forward(at: Lowering, x: Tensor, axes: tuple[Taps, ...], operation: str, name: str) -> Tensor:
-    """All stages on x (batch, *field, channels)."""
+def _stored(x: Tensor, width: int | None = None) -> Tensor:
+    """x as (batch, blocks, *field, channels of a block), of `width` channels if told. A block is pooled as if it were a
+    sample of its own."""
+    stored = blocks_of(x)
+    if stored is None:
+        return in_blocks(x, width or x.shape[1])
+    return stored if width in (None, stored.shape[-1]) else in_blocks(x, width)  # type: ignore[arg-type]
+
+
+def _forward(at: Lowering, x: Tensor, axes: tuple[Taps, ...], operation: str, name: str, whole: bool) -> Tensor:
+    """All stages on x (batch, *field, channels); vertices see all channels where `whole`."""
     stages = _stages(axes, x.shape)
     kind = x.dtype
     for number, (stage, takes, gives) in enumerate(stages):
@@ -73,20 +84,20 @@ def _forward(at: Lowering, x: Tensor, axes: tuple[Taps, ...], operation: str, na
         y = at.variable(dtype, gives, path, mapping=None)
         codelet = {"max": "MaxPool", "mean": "MeanPool"}.get(operation, "SumPool")
         constants = {"scale": 1.0 / stage.size} if operation == "avg" else {}
-        _pool_stage(at, x.reshape(takes), y, stage, codelet, path, constants)
+        _pool_stage(at, x.reshape(takes), y, stage, codelet, path, constants, whole)
         x = y
     return x
 
 
 def _pool_stage(
     at: Lowering, x: Tensor, y: Tensor, stage: _Stage, codelet: str, name: str, constants: dict[str, Any],
-    place: Tensor | None = None,
+    whole: bool, place: Tensor | None = None,
 ) -> None:  # fmt: skip
     """One compute set over the positions of y; with `place`, over those of place, y being read."""
     if y.size == 0:
         return
     batch, outer, inner, channels = y.shape
-    segments = cut_field(at, batch * outer, inner, channels, y.dtype.size)
+    segments = cut_field(at, batch * outer, inner, channels, y.dtype.size, whole)
     output = y if place is None else place
     segments.map(at, output.flatten())
     first_row, count, step, tap = stage.outer.rows_seen(segments.row % outer)
@@ -104,20 +115,22 @@ def pool_gradient(
 ) -> Tensor:  # fmt: skip
     """The gradient of the input of `pool`. 'max' takes x and y of the forward pass, and sends the gradient of a window
     to the first of its largest elements; 'sum' and 'avg' need neither."""
-    shape = (dy.shape[0], dy.shape[1], *(a.size for a in axes))
-    stored = (shape[0], *shape[2:], shape[1])
+    given = _stored(dy if x is None else x)
+    batch, blocks, *_, width = given.shape
+    whole = blocks > 1
+    stored = (batch * blocks, *(a.size for a in axes), width)
     stages = _stages(axes, stored)
     passed: list[tuple[Tensor, Tensor]] = []  # what each stage read and gave in the forward pass
     if operation == "max":
         assert x is not None and y is not None  # as documented
-        xs = channels_last(x).reshape(stages[0][1])
+        xs, ys = given.reshape(stages[0][1]), _stored(y, width).flatten(0, 2)
         if len(stages) > 1:  # the value between the stages is not kept: it is made again
             between = at.variable(x.dtype, stages[0][2], f"{name}/again", mapping=None)
-            _pool_stage(at, xs, between, stages[0][0], "MaxPool", f"{name}/again", {})
-            passed = [(xs, between), (between.reshape(stages[1][1]), channels_last(y).reshape(stages[1][2]))]
+            _pool_stage(at, xs, between, stages[0][0], "MaxPool", f"{name}/again", {}, whole)
+            passed = [(xs, between), (between.reshape(stages[1][1]), ys.reshape(stages[1][2]))]
         else:
-            passed = [(xs, channels_last(y).reshape(stages[0][2]))]
-    gradient = channels_last(dy)
+            passed = [(xs, ys.reshape(stages[0][2]))]
+    gradient = _stored(dy, width).flatten(0, 2)
     for number in reversed(range(len(stages))):
         stage, takes, gives = stages[number]
         dtype = dy.dtype if number == 0 else at.accumulator(dy.dtype)
@@ -128,19 +141,19 @@ def pool_gradient(
             place = at.variable(
                 UNSIGNED_SHORT if stage.size < 1 << 16 else UNSIGNED_INT, gives, f"{path}/place", mapping=None
             )
-            _pool_stage(at, *passed[number], stage, "MaxPoolPlace", f"{path}/place", {}, place)
+            _pool_stage(at, *passed[number], stage, "MaxPoolPlace", f"{path}/place", {}, whole, place)
         elif operation == "avg":
             constants = {"scale": 1.0 / stage.size}
-        _gradient_stage(at, gradient.reshape(gives), dx, stage, path, constants, place)
+        _gradient_stage(at, gradient.reshape(gives), dx, stage, path, constants, whole, place)
         gradient = dx
-    return channels_first(gradient.reshape(stored))
+    return field_view(gradient.reshape(batch, blocks, *(a.size for a in axes), width))
 
 
-def _gradient_stage(at, dy, dx, stage, name, constants, place) -> None:
+def _gradient_stage(at, dy, dx, stage, name, constants, whole, place) -> None:
     if dx.size == 0:
         return
     batch, outer, inner, channels = dx.shape
-    segments = cut_field(at, batch * outer, inner, channels, dx.dtype.size)
+    segments = cut_field(at, batch * outer, inner, channels, dx.dtype.size, whole)
     segments.map(at, dx.flatten())
     first_row, count, step, tap, tap_step = stage.outer.rows_seeing(segments.row % outer)
     first, length, offset = stage.inner.span_seeing(segments.begin, segments.end)

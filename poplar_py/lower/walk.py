@@ -22,11 +22,12 @@ from ..opgraph.op import Op, Value
 from ..options import read_options
 from ..program import Copy, Program, Repeat, Sequence
 from ..target import Target
+from .calls import Calls
 from .layout import layouts_of
 from .lowering import Lowering
 from .partition import MATMUL_OPTIONS, Plan
 
-OPTIONS: dict[str, Any] = {"steps": 1, "streams": True, **MATMUL_OPTIONS}
+OPTIONS: dict[str, Any] = {"steps": 1, "streams": True, "grain": "worker", "outline": True, **MATMUL_OPTIONS}
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Lowered:
     outputs: dict[str, Tensor]
     parameters: dict[str, Tensor]
     plans: dict[str, Plan] = field(default_factory=dict)
+    outlined: list[dict[str, Any]] = field(default_factory=list)  # bodies: path, calls, ops, vertices, bytes copied
 
     @property
     def program(self) -> Program:
@@ -74,22 +76,28 @@ class _Walk:
         matmul = {name: options[name] for name in MATMUL_OPTIONS}
         self.forward, self.rest = Sequence(name="forward"), Sequence(name="backward")
         training = any(op.phase != "forward" for op in g.ops)
-        self.at = Lowering(graph, self.forward, matmul | {"training": training})
+        self.at = Lowering(graph, self.forward, matmul | {"training": training, "grain": options["grain"]})
         self.parameters: dict[Value, Parameter] = {p.value: p for p in g.parameters}
         self.place: dict[Value, Tensor] = {}
         self.last_use = {v: i for i, op in enumerate(g.ops) for v in op.inputs}
         self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
 
     def run(self) -> Lowered:
-        for number, op in enumerate(self.g.ops):
+        calls = Calls(self.g, self, self.options["outline"])
+        number = 0
+        while number < len(self.g.ops):
+            op = self.g.ops[number]
             if op.phase != "forward":
                 self.at.program = self.rest
             elif self.at.program is self.rest:
                 raise InternalError(f"{op} is of the forward phase and stands behind others")
-            self._lower(number, op)
+            done = calls.lower(number)
+            if not done:
+                self.lower_op(number, op)
+            number += done or 1
         for value in [*self.g.inputs, *self.parameters]:
             if value not in self.place:
-                self._make(value, None)
+                self.make(value, None)
         inputs = {v.name: self.place[v] for v in self.g.inputs}
         outputs = {name: self.place[v] for name, v in self.g.outputs.items()}
         parameters = {p.name: self.place[p.value] for p in self.g.parameters}
@@ -98,14 +106,15 @@ class _Walk:
         for name, tensor in (parameters | outputs).items():
             self.graph.create_host_read(name, tensor)
         programs = self._programs(inputs, outputs)
-        return Lowered(self.graph, programs, inputs, outputs, parameters, self.at.plans)
+        return Lowered(self.graph, programs, inputs, outputs, parameters, self.at.plans, calls.report())
 
     # ops -------------------------------------------------------------------------------------------------------
 
-    def _lower(self, number: int, op: Op) -> None:
+    def lower_op(self, number: int, op: Op) -> None:
+        """Put an op's work into the program that is being written."""
         for value in (*(v for v in op.inputs if v in self.parameters), *op.inputs):
             if value not in self.place:
-                self._make(value, op)
+                self.make(value, op)
         if op.updates:
             self._keep_old(number, op)
         scope = [part for part in op.scope.split("/") if part]
@@ -123,15 +132,17 @@ class _Walk:
                 raise InternalError(f"{op}: lower gives {tensor.dtype} {list(tensor.shape)} for {value.type}")
             self.place[value] = tensor
 
-    def _make(self, value: Value, op: Op | None) -> None:
-        """Give an input or parameter a place."""
+    def make(self, value: Value, op: Op | None, like: Tensor | None = None) -> None:
+        """Give an input or parameter a place: that of `like`, or the one that `op` wants for it."""
         parameter = self.parameters.get(value)
         if parameter is not None and parameter.like is not None and parameter.like.shape == value.shape:
             if parameter.like not in self.place:
-                self._make(parameter.like, op)
+                self.make(parameter.like, op)
             tensor = self.at.variable_like(self.place[parameter.like], value.name, value.dtype)
         else:
-            tensor = self._wished(value, op) if op is not None else None
+            tensor = self.at.variable_like(like, value.name, value.dtype) if like is not None else None
+            if tensor is None:
+                tensor = self._wished(value, op) if op is not None else None
             if tensor is None:
                 tensor = self.at.variable(value.dtype, value.shape, value.name)
         self.place[value] = tensor

@@ -126,9 +126,9 @@ class Segments:
 def cut_field(at: Lowering, rows: int, length: int, channels: int, element_size: int, whole: bool = False) -> Segments:
     """Cut (rows, length, channels) into even segments for all workers, channels last and in equal groups, or together
     where `whole`."""
-    workers = len(at.tiles) * at.target.num_workers
+    workers = len(at.tiles) * at.shares
     groups = 1 if whole else _groups(rows * length, channels, workers, at.target.vector_width(element_size))
-    each = max(-(-rows * length * groups // workers), 1)
+    each = length if at.grain == "row" else max(-(-rows * length * groups // workers), 1)
     bounds = part_bounds(length, -(-length // each))
     row, piece, group = (i.reshape(-1) for i in np.indices((rows, len(bounds) - 1, groups)))
     tile = at.tiles[np.arange(len(row)) * len(at.tiles) // max(len(row), 1)]

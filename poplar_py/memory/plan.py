@@ -15,6 +15,7 @@ from ..errors import GraphMemoryAllocationError
 from ..exchange.layout import Layout
 from ..exchange.plan import Area, ExchangePlan
 from ..graph import Graph
+from ..graph.variable import expand_runs
 from ..program.supersteps import Schedule
 from .code import code_bytes
 from .liveness import Liveness
@@ -108,7 +109,7 @@ def plan_memory(
 
     Raises GraphMemoryAllocationError where a tile does not hold it all, unless `allow_out_of_memory`.
     """
-    from ..cost.allocate import place_tiles
+    from ..cost.allocate_tiles import place_tiles
 
     target, areas = graph.target, exchange.areas
     fixed = code_bytes(graph, exchange, len(schedule.steps))  # per tile: code, state and stacks
@@ -120,8 +121,6 @@ def plan_memory(
     for i, area in enumerate(areas):
         alive[area.steps, count + i] = True
     always = np.concatenate([liveness.always, np.zeros(len(areas), bool)])
-    together = alive.astype(np.float32)
-    conflict = (together.T @ together) > 0
     tile, entity, size = _things(layout, areas, alive.any(axis=0) | always, count)
     order = np.lexsort((entity, -size, tile))
     tile, entity, size = tile[order], entity[order], size[order]
@@ -129,7 +128,7 @@ def plan_memory(
     base = np.zeros(target.num_tiles, np.int64)
     for column in fixed.values():
         base += column
-    offset, end, floor = place_tiles(first, entity, size, always, conflict, base, ALIGN)
+    offset, end, floor = place_tiles(first, entity, size, alive, always, base, ALIGN)
     fragment_address = np.zeros(len(layout.fragment_tile), np.int64)
     is_fragment = entity < count
     fragment_address[layout.fragment_key(entity[is_fragment], tile[is_fragment])] = offset[is_fragment]
@@ -194,8 +193,16 @@ def _categories(fixed, tile, entity, size, alive, always, constant, count, num_t
     steps = live.shape[0]
     peak_step = np.zeros(num_tiles, np.int64)
     best = np.full(num_tiles, -1, np.int64)
+    order = np.argsort(entity, kind="stable")  # the things of an entity together
+    amount = np.bincount(entity, minlength=live.shape[1])
+    first = np.cumsum(amount) - amount
+    total, before = np.zeros(num_tiles, np.int64), np.zeros(live.shape[1], bool)
     for s in range(steps):
-        total = np.bincount(tile, weights=size * live[s, entity], minlength=num_tiles).astype(np.int64)
+        changed = np.flatnonzero(live[s] != before)
+        before = live[s]
+        things = order[expand_runs(first[changed], amount[changed])]
+        change = np.where(np.repeat(before[changed], amount[changed]), size[things], -size[things])
+        total += np.bincount(tile[things], weights=change, minlength=num_tiles).astype(np.int64)
         better = total > best
         best[better] = total[better]
         peak_step[better] = s

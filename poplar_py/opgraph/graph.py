@@ -15,9 +15,10 @@ a phase, "forward", "backward" or "update", so that the forward part of a traini
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ class Parameter:
     loaded op graph has left a large array to the executable.
 
     `like` is the parameter whose tile mapping this one follows (a velocity follows its weights); `trainable` says
-    whether gradients are taken towards it.
+    whether gradients are taken towards it. `fans` are the numbers of inputs of an output and of outputs of an input,
+    for initialisers, where the shape alone does not tell them (see initialise.py).
     """
 
     value: Value
@@ -43,6 +45,7 @@ class Parameter:
     seed: int = 0
     like: Value | None = None
     trainable: bool = True
+    fans: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -57,7 +60,7 @@ class Parameter:
         if self.initial is None:
             raise ModelError(f"the initial contents of parameter '{self.name}' were not saved with the op graph")
         if isinstance(self.initial, str):
-            return initial_values(self.initial, self.type, self.seed, self.name)
+            return initial_values(self.initial, self.type, self.seed, self.name, self.fans)
         return self.initial
 
 
@@ -143,6 +146,7 @@ class OpGraph:
         seed: int = 0,
         like: Value | None = None,
         trainable: bool = True,
+        fans: tuple[int, int] | None = None,
     ) -> Value:
         """State with initial contents: an array or number, or the name of an initialiser (see initialise.py)."""
         value = Value(self.path(name), tensor_type(element_type, shape))
@@ -151,7 +155,7 @@ class OpGraph:
             if initial.shape not in ((), value.shape):
                 raise ShapeError(f"parameter '{value.name}' {value.type}: its initial value is {list(initial.shape)}")
             initial = np.broadcast_to(initial, value.shape).astype(value.dtype.np)
-        self.parameters.append(Parameter(value, initial, seed, like, trainable))
+        self.parameters.append(Parameter(value, initial, seed, like, trainable, fans))
         return value
 
     def constant(self, value: Any, element_type: Any = None, name: str = "constant") -> Value:
@@ -181,6 +185,22 @@ class OpGraph:
         if name not in known:
             raise ModelError(f"op graph '{self.name}' has no parameter '{name}'.{did_you_mean(name, known)}")
         return known[name]
+
+    def with_values(self, arrays: Mapping[str, np.ndarray]) -> OpGraph:
+        """The same op graph (its ops shared) with other initial contents of the parameters called so.
+
+        Raises ModelError for a name that is no parameter's, ShapeError for an array of another shape.
+        """
+        other = copy(self)
+        changed = {}
+        for name, array in arrays.items():
+            parameter, array = self.parameter(name), np.asarray(array)
+            if array.shape != parameter.type.shape:
+                raise ShapeError(f"parameter '{name}' is {parameter.type}; the array given is {list(array.shape)}")
+            with np.errstate(over="ignore"):
+                changed[name] = replace(parameter, initial=array.astype(parameter.type.dtype.np))
+        other.parameters = [changed.get(p.name, p) for p in self.parameters]
+        return other
 
     def updated(self) -> set[Value]:
         """The parameters that some op changes."""

@@ -5,7 +5,9 @@ The random ones are a function of (seed, path), so that plain numpy makes the sa
     random = numpy.random.Generator(numpy.random.PCG64([seed, zlib.crc32(path.encode())]))
     he_uniform: random.uniform(-limit, limit, shape), limit = sqrt(6 / fan_in), cast to the parameter's type
 
-`fan_in` is the product of all axes but the last, `fan_out` the last axis (a dense layer's weights are (in, out)).
+`fan_in` is the product of all axes but the last, `fan_out` the last axis (a dense layer's weights are (in, out)),
+unless the parameter says otherwise: the weights (filters, channels, *kernel) of a convolution have fan_in = channels of
+a group * taps and fan_out = filters of a group * taps.
 """
 
 from __future__ import annotations
@@ -43,15 +45,18 @@ def generator(seed: int, path: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, zlib.crc32(path.encode())]))
 
 
-def initial_values(initialiser: str, type_: TensorType, seed: int, path: str) -> np.ndarray:
-    """The initial contents of parameter `path`. Raises ModelError for an unknown initialiser."""
+def initial_values(
+    initialiser: str, type_: TensorType, seed: int, path: str, fans: tuple[int, int] | None = None
+) -> np.ndarray:
+    """The initial contents of parameter `path`; `fans` are fan_in and fan_out where the shape does not tell them.
+    Raises ModelError for an unknown initialiser."""
     if initialiser not in INITIALISERS:
         raise ModelError(
             f"parameter '{path}': no initialiser '{initialiser}'.{did_you_mean(initialiser, INITIALISERS)}"
             f" There are {', '.join(INITIALISERS)}"
         )
     shape = type_.shape
-    fan_out = max(shape[-1], 1) if shape else 1
-    fan_in = max(int(np.prod(shape[:-1], dtype=np.int64)), 1)
+    fan_in, fan_out = fans or (int(np.prod(shape[:-1], dtype=np.int64)), shape[-1] if shape else 1)
+    fan_in, fan_out = max(fan_in, 1), max(fan_out, 1)
     array = INITIALISERS[initialiser](generator(seed, path), shape, fan_in, fan_out)
     return np.asarray(array).astype(type_.dtype.np)

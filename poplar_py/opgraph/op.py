@@ -25,6 +25,8 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,7 +48,7 @@ class TensorType:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     def __str__(self) -> str:
         return f"{self.dtype.name.lower()}{list(self.shape)}"
@@ -259,6 +261,9 @@ class Op:
     updates: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[Sample, ...]] = ()
     when_evaluating: ClassVar[dict[str, Any]] = {}  # operand -> what it holds in programs that train nothing
+    only_evaluating: ClassVar[tuple[str, ...]] = ()  # operands that count only then; what is computed again has none
+    view_of: ClassVar[str] = ""  # the operand (or operands) whose memory the output is a view of
+    in_place: ClassVar[tuple[str, ...]] = ()  # operands whose memory the first output may take, element by element
     signature: ClassVar[inspect.Signature]
 
     name: str
@@ -321,12 +326,12 @@ class Op:
         """The last part of the path: what `lower` calls its variables and compute sets, inside the op's scope."""
         return self.name.rpartition("/")[2]
 
-    @property
+    @cached_property
     def operands(self) -> tuple[Any, ...]:
         """A Value, None or tuple of Values for every operand field, in order."""
         return tuple(getattr(self, field) for field in self.operand_fields)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Value, ...]:
         """The values among the operands, in order."""
         flat: list[Value] = []
@@ -343,6 +348,11 @@ class Op:
     def updated(self) -> tuple[Value, ...]:
         """The operands that are changed in place."""
         return tuple(getattr(self, field) for field in self.updates)
+
+    @property
+    def macs(self) -> int:
+        """Products summed by a matrix product or convolution; 0 for ops that are not made of them."""
+        return 0
 
     def regroup(self, flat: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
         """Things given one for each of `inputs`, grouped as the operand fields are."""

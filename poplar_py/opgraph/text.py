@@ -107,6 +107,7 @@ def to_dict(g: OpGraph) -> dict[str, Any]:
         "parameters": [
             _type(p.value)
             | {"initial": _initial(p), "seed": p.seed, "like": p.like and p.like.name, "trainable": p.trainable}
+            | ({"fans": list(p.fans)} if p.fans else {})
             for p in g.parameters
         ],
         "ops": [
@@ -145,9 +146,10 @@ def _read(data: dict[str, Any]) -> OpGraph:
         initial = entry["initial"]
         kept = _rich(initial) if isinstance(initial, dict) else initial if isinstance(initial, str) else "zeros"
         like = values[entry["like"]] if entry["like"] else None
+        fans = tuple(entry["fans"]) if entry.get("fans") else None
         values[entry["name"]] = g.add_parameter(
             entry["name"], entry["dtype"], entry["shape"], kept,
-            seed=entry["seed"], like=like, trainable=entry["trainable"],
+            seed=entry["seed"], like=like, trainable=entry["trainable"], fans=fans,
         )  # fmt: skip
         if initial is None:
             g.parameters[-1].initial = None

@@ -45,6 +45,7 @@ class _Binary(Op):
     a: Value
     b: Value
     out = broadcast("a", "b")
+    in_place = ("a", "b")
     codelet: ClassVar[str] = ""
 
     def infer(self) -> Any:

@@ -15,6 +15,7 @@ class Cast(Op):
     x: Value
     to: DType
     y = computed()
+    in_place = ("x",)
     samples = (
         sample(floats(4, 33), to=HALF),
         sample(halfs(7), to=FLOAT),

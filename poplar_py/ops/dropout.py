@@ -61,6 +61,7 @@ class Dropout(Op):
     seed: int = 0
     path: int = 0  # crc32 of the path of the layer
     y = like("x")
+    in_place = ("x",)
     when_evaluating = {"step": NOT_TRAINING}
     samples = (
         sample(floats(4, 33), COUNT, rate=0.25, seed=3, path=77),

@@ -85,6 +85,7 @@ class SoftmaxCrossEntropyGrad(Op):
     labels: Value
     dloss: Value | None = None
     dlogits = like("logits")
+    in_place = ("logits",)
     samples = (*(sample(*s.operands, None) for s in LABELLED), sample(*LABELLED[0].operands, floats()))
 
     def infer(self) -> Any:
@@ -144,6 +145,7 @@ class MeanSquaredErrorGrad(Op):
     wanted: Value
     dloss: Value | None = None
     dx = like("x")
+    in_place = ("x",)
     samples = (
         sample(floats(5, 7), floats(5, 7), None),
         sample(floats(5, 7), floats(5, 7), floats()),

@@ -55,6 +55,10 @@ class Matmul(Op):
             raise ShapeError(f"{self}: {describe(self.a, self.b)} cannot be multiplied: {k} columns meet {inner} rows")
         return TensorType(same_dtype(self, "a", "b"), (m, n))
 
+    @property
+    def macs(self) -> int:
+        return self.outputs[0].size * self.a.shape[0 if self.transpose_a else 1]
+
     def reference(self, a: Any, b: Any) -> Any:
         return (a.T if self.transpose_a else a) @ (b.T if self.transpose_b else b)
 
@@ -89,6 +93,7 @@ class AddBias(Op):
     x: Value
     bias: Value
     y = like("x")
+    in_place = ("x",)
 
     samples = (
         sample(floats(5, 7), floats(7)),

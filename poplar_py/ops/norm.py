@@ -79,6 +79,8 @@ class BatchNorm(Op):
     y = like("x")
     mean = computed()
     variance = computed()
+    in_place = ("x",)
+    only_evaluating = ("running_mean", "running_variance", "step")
     samples = (
         *(sample(*b, None, None, None) for b in BATCHES),
         sample(*BATCHES[0], floats(3), floats(3, low=0.5), COUNT, epsilon=1e-3),
@@ -135,6 +137,7 @@ class BatchNormGrad(Op):
     dx = like("x")
     dgamma = like("gamma")
     dbeta = like("gamma")
+    in_place = ("dy", "x")
     samples = tuple(
         sample(x, gamma, floats(*gamma.type.shape), floats(*gamma.type.shape, low=0.5), x) for x, gamma, _ in BATCHES
     )
@@ -167,6 +170,7 @@ class BatchNormInference(Op):
     variance: Value
     epsilon: float = 1e-5
     y = like("x")
+    in_place = ("x",)
     samples = tuple(sample(*b, b[1], floats(*b[1].type.shape, low=0.5)) for b in BATCHES)
 
     def infer(self) -> Any:
@@ -242,6 +246,7 @@ class GroupNorm(Op):
     y = like("x")
     mean = computed()
     variance = computed()
+    in_place = ("x",)
     samples = tuple(sample(*given, groups=groups) for *given, groups in GROUPS)
 
     def infer(self) -> Any:
@@ -283,6 +288,7 @@ class GroupNormGrad(Op):
     dx = like("x")
     dgamma = like("gamma")
     dbeta = like("gamma")
+    in_place = ("dy", "x")
     samples = tuple(
         sample(x, gamma, floats(x.type.shape[0], n), floats(x.type.shape[0], n, low=0.5), x, groups=n)
         for x, gamma, _, n in GROUPS
@@ -336,6 +342,7 @@ class LayerNorm(_LayerRows):
     beta: Value
     epsilon: float = 1e-5
     y = like("x")
+    in_place = ("x",)
     samples = tuple(sample(*given) for given in ROWS)
 
     def infer(self) -> Any:
@@ -370,6 +377,7 @@ class LayerNormGrad(_LayerRows):
     epsilon: float = 1e-5
     dx = like("x")
     normal = like("x", FLOAT)
+    in_place = ("dy", "x")
     samples = tuple(sample(x, gamma, x) for x, gamma, _ in ROWS)
 
     def infer(self) -> Any:

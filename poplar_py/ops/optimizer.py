@@ -177,3 +177,63 @@ class Decay(Op):
 
     def lower(self, at: Any, x: Any) -> None:
         at.elementwise("MulInPlace", x, self.leaf, b=self.factor)
+
+
+class Shrink(Op):
+    """x = x * factor, with a factor known on the device: weight decay apart from the gradient"""
+
+    x: Value
+    factor: Value
+    updates = ("x",)
+    samples = (sample(floats(4, 33), RATE), sample(halfs(7), RATE), sample(floats(0), RATE))
+
+    def infer(self) -> Any:
+        require_floating(self, "x", "factor")
+        if self.factor.shape != ():
+            raise ShapeError(f"{self}: the factor is one element; {describe(self.factor)} is not")
+        return ()
+
+    def reference(self, x: Any, factor: Any) -> Any:
+        return x * factor
+
+    def lower(self, at: Any, x: Any, factor: Any) -> None:
+        at.elementwise("MulInPlace", x, self.leaf, b=factor)
+
+
+class Accumulate(Op):
+    """total = total + new: gradients of small batches added up to that of a large one"""
+
+    total: Value
+    new: Value
+    updates = ("total",)
+    samples = (sample(floats(4, 33), floats(4, 33)), sample(floats(7), halfs(7)), sample(floats(0), floats(0)))
+
+    def infer(self) -> Any:
+        require_floating(self, "total", "new")
+        if self.total.shape != self.new.shape:
+            raise ShapeError(f"{self}: {describe(self.total, self.new)} differ in shape")
+        return ()
+
+    def reference(self, total: Any, new: Any) -> Any:
+        return total + new
+
+    def lower(self, at: Any, total: Any, new: Any) -> None:
+        at.elementwise("AddInPlace", total, self.leaf, b=new)
+
+
+class Clear(Op):
+    """x = 0"""
+
+    x: Value
+    updates = ("x",)
+    samples = (sample(floats(4, 33)), sample(halfs(7)), sample(floats(0)))
+
+    def infer(self) -> Any:
+        require_floating(self, "x")
+        return ()
+
+    def reference(self, x: Any) -> Any:
+        return np.zeros_like(x)
+
+    def lower(self, at: Any, x: Any) -> None:
+        at.fill(x, 0.0, self.leaf)

@@ -35,6 +35,7 @@ class Select(Op):
     condition: Value
     out = computed()
 
+    in_place = ("a", "b")
     samples = (
         sample(floats(4, 5), floats(4, 5), bools(4, 5)),
         sample(floats(4, 5), floats(), bools(4, 5)),
@@ -78,6 +79,7 @@ class Clamp(Op):
     high: float = 1.0
     y = like("x")
 
+    in_place = ("x",)
     samples = (
         sample(floats(4, 33, distinct=True), low=-0.5, high=1.2),
         sample(halfs(9), low=0.0, high=6.0),

@@ -33,6 +33,7 @@ class Identity(Op):
 
     x: Value
     y = like("x")
+    view_of = "x"
     samples = (sample(floats(3, 4)), sample(halfs(5)), sample(ints(2)))
 
     def reference(self, x: Any) -> Any:
@@ -51,6 +52,7 @@ class Reshape(Op):
     x: Value
     shape: tuple[int, ...]
     y = computed()
+    view_of = "x"
     samples = (
         sample(floats(3, 4), shape=(2, 6)),
         sample(floats(3, 4), shape=(-1,)),
@@ -77,7 +79,7 @@ class Reshape(Op):
         return g.add("reshape", dy, shape=self.x.shape, name=gradient_name(self.x))
 
     def lower(self, at: Any, x: Any) -> Any:
-        return x.reshape(self.outputs[0].shape)
+        return at.in_order(x, self.leaf).reshape(self.outputs[0].shape)
 
 
 class Transpose(Op):
@@ -86,6 +88,7 @@ class Transpose(Op):
     x: Value
     permutation: tuple[int, ...] | None = None
     y = computed()
+    view_of = "x"
     samples = (
         sample(floats(3, 4)),
         sample(floats(2, 3, 4), permutation=(1, 2, 0)),
@@ -120,6 +123,7 @@ class BroadcastTo(Op):
     x: Value
     shape: tuple[int, ...]
     y = computed()
+    view_of = "x"
     samples = (
         sample(floats(4), shape=(3, 4)),
         sample(floats(3, 1), shape=(3, 5)),
@@ -152,6 +156,7 @@ class Concat(Op):
     xs: tuple[Value, ...]
     axis: int = 0
     y = computed()
+    view_of = "xs"
     samples = (
         sample((floats(3, 4), floats(2, 4))),
         sample((floats(3, 4), floats(3, 1), floats(3, 0)), axis=1),
@@ -184,9 +189,7 @@ class Concat(Op):
         return (tuple(parts),)
 
     def lower(self, at: Any, xs: Any) -> Any:
-        from poplar_py.graph import concat
-
-        return concat(list(xs), self.axis % self.outputs[0].ndim)
+        return at.concat(list(xs), self.axis % self.outputs[0].ndim, self.leaf)
 
 
 def cut(g: Any, x: Value, axis: int, begin: int, end: int, name: str) -> Value:
@@ -209,6 +212,7 @@ class Slice(Op):
     end: tuple[int, ...]
     step: tuple[int, ...] | None = None
     y = computed()
+    view_of = "x"
     samples = (
         sample(floats(5, 7), begin=(1, 2), end=(4, 7)),
         sample(floats(5, 7), begin=(0, 1), end=(5, 7), step=(2, 3)),

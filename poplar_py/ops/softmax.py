@@ -34,6 +34,7 @@ def log_of_softmax(x: np.ndarray) -> np.ndarray:
 class _Rows(Op):
     x: Value
     y = like("x")
+    in_place = ("x",)
     samples = ROWS
 
     def infer(self) -> Any:
@@ -55,6 +56,7 @@ class _RowsGrad(Op):
     y: Value
     dy: Value
     dx = like("y")
+    in_place = ("dy", "y")
     samples = ROW_PAIRS
 
     def infer(self) -> Any:

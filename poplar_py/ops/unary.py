@@ -32,6 +32,7 @@ AWAY_FROM_ZERO = (sample(floats(4, 33, distinct=True)), *ANY[2:4])
 class _Unary(Op):
     x: Value
     y = like("x")
+    in_place = ("x",)
     codelet: ClassVar[str] = ""
     floating: ClassVar[bool] = True  # whether integers are refused
 
@@ -53,6 +54,7 @@ class _FromResult(Op):
     y: Value
     dy: Value
     dx = like("y")
+    in_place = ("dy", "y")
 
     def lower(self, at: Any, y: Any, dy: Any) -> Any:
         return at.elementwise(type(self).__name__, at.variable_like(y, self.leaf), self.leaf, y=y, dy=dy)

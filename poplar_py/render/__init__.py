@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileLoadError, InvalidOption, did_you_mean
 
-VIEWS = ("computation", "operations", "program", "tiles", "timeline")
+VIEWS = ("computation", "operations", "compute-sets", "program", "exchange", "timeline", "tiles", "memory")
 SUFFIXES = (".png", ".svg", ".html")
 FEW_VERTICES = 40  # up to here the computation view names every vertex
 
-__all__ = ["VIEWS", "render"]
+__all__ = ["VIEWS", "animate", "render"]
 
 
 def render(
-    executable: Any, path: str | Path, view: str = "computation", *, focus: str | None = None,
-    size: int | tuple[int, int] | None = None, theme: str = "dark", seed: int = 0, profile: Any = None,
+    executable: Any,
+    path: str | Path,
+    view: str = "computation",
+    *,
+    focus: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    theme: str = "dark",
+    seed: int = 0,
+    profile: Any = None,
+    program: int = 0,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Draw an executable to .png, .svg (not the computation of large graphs) or a page .html.
+    """Draw an executable to .png, .svg (not the computation of large graphs) or an interactive page .html.
 
-    view: computation (vertices and edges), operations (what the model says), program, tiles (memory), timeline; focus:
-    only what has this path before it; size: width in pixels, or (width, height), of the computation view; theme: dark,
-    light or print; profile: what was run, for the timeline. Returns the counts drawn, the path and the seconds taken.
-    Raises InvalidOption, FileLoadError, MissingTool.
+    view: computation (vertices and edges), operations (what the model says), compute-sets, program, exchange (traffic
+    between tiles), timeline, tiles (the chip), memory; focus: only what has this path before it; size: width in pixels,
+    or (width, height), of the computation view; theme: dark, light or print; profile: what was run (a Report), for the
+    timeline, exchange and tiles; program: which program of the executable these show. `more` goes to the computation
+    view. Returns the counts drawn, the path, the seconds taken, and `note` where something could be better.
+    Raises InvalidOption, FileLoadError.
     """
     from .palette import THEMES
 
@@ -34,28 +44,70 @@ def render(
     _check("theme", theme, THEMES)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InvalidOption(f"{path.name}: pictures are written as {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}")
+        raise InvalidOption(
+            f"{path.name}: pictures are written as {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}"
+        )
     if not path.parent.is_dir():
         raise FileLoadError(f"cannot write {path}: there is no folder {path.parent}")
     _known_focus(executable, focus)
+    _known_program(executable, program)
     begin = time.perf_counter()
-    target = path if suffix != ".html" else path.with_name(path.stem + ".part.png")
     try:
-        facts = _draw(executable, target, view, focus, _size(size), theme, seed, profile)
-        if suffix == ".html":
-            _page(target, path, f"{executable.name}: {view}", THEMES[theme].ground)
+        facts = _draw(executable, path, view, focus, size, theme, seed, profile, program, more)
     except OSError as problem:
         raise FileLoadError(f"cannot write {path}: {problem.strerror or problem}") from None
-    finally:
-        if suffix == ".html":
-            target.unlink(missing_ok=True)
     counts = {"vertices": int(executable.num_vertices), "edges": int(executable.num_edges)}
     return {"view": view, "path": str(path), **counts, **facts, "seconds": round(time.perf_counter() - begin, 3)}
 
 
+def animate(
+    executable: Any,
+    path: str | Path,
+    *,
+    focus: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    theme: str = "dark",
+    seed: int = 0,
+    profile: Any = None,
+    program: int = 0,
+    frames_per_second: int = 12,
+) -> dict[str, Any]:
+    """A run in time as .gif, .webp or .mp4: the graph, its supersteps lighting up in the order they ran.
+
+    The order is that of `profile` (a Report), else of one run of `program`. size: as of `render`, default 1280x720.
+    Returns frames, supersteps, path, seconds. Raises InvalidOption, FileLoadError, and MissingTool where .mp4 is asked
+    for without imageio-ffmpeg.
+    """
+    from .animation import animate as draw
+    from .palette import THEMES
+
+    path = Path(path)
+    _check("theme", theme, THEMES)
+    if not path.parent.is_dir():
+        raise FileLoadError(f"cannot write {path}: there is no folder {path.parent}")
+    _known_focus(executable, focus)
+    _known_program(executable, program)
+    begin = time.perf_counter()
+    try:
+        facts = draw(
+            executable, path, theme, focus, _size(size or (1280, 720)), seed, profile, program, frames_per_second
+        )
+    except OSError as problem:
+        raise FileLoadError(f"cannot write {path}: {problem.strerror or problem}") from None
+    return {"path": str(path), **facts, "seconds": round(time.perf_counter() - begin, 3)}
+
+
+def _known_program(executable: Any, program: int) -> None:
+    count = len(executable.schedule.programs)
+    if not 0 <= program < count:
+        raise InvalidOption(f"program {program}: {executable.name} has {count}, numbered from 0")
+
+
 def _check(what: str, value: Any, known: Any) -> None:
     if value not in known:
-        raise InvalidOption(f"no {what} '{value}'.{did_you_mean(str(value), known)} {what.capitalize()}s: {', '.join(known)}")
+        raise InvalidOption(
+            f"no {what} '{value}'.{did_you_mean(str(value), known)} {what.capitalize()}s: {', '.join(known)}"
+        )
 
 
 def _size(size: Any) -> tuple[int, int]:
@@ -72,43 +124,55 @@ def _known_focus(executable: Any, focus: str | None) -> None:
         raise InvalidOption(f"nothing in {executable.name} has the path '{focus}'.{did_you_mean(focus, parts)}")
 
 
-def _draw(executable, path, view, focus, size, theme, seed, profile) -> dict[str, Any]:
+def _draw(executable, path, view, focus, size, theme, seed, profile, program, more) -> dict[str, Any]:
+    if view == "computation":
+        return _computation(executable, path, focus, size, theme, seed, more)
+    if size is not None or more:
+        odd = "size" if size is not None else next(iter(more))
+        raise InvalidOption(f"{odd}: of the computation view only; the {view} view is as large as what it shows")
     if view == "operations":
         from .operations import draw_operations
 
         return draw_operations(executable, path, theme, focus)
+    if view == "compute-sets":
+        from .sets import draw_sets
+
+        return draw_sets(executable, path, theme, focus, program)
     if view == "program":
         from .program import draw_program
 
         return draw_program(executable, path, theme, focus)
-    if view == "tiles":
-        from .tiles import draw_tiles
+    if view == "exchange":
+        from .exchange import draw_exchange
 
-        return draw_tiles(executable, path, theme)
+        return draw_exchange(executable, path, theme, focus, profile, program)
     if view == "timeline":
         from .timeline import draw_timeline
 
-        return draw_timeline(executable, path, theme, focus, profile)
+        return draw_timeline(executable, path, theme, focus, profile, program)
+    if view == "tiles":
+        from .tiles import draw_tiles
+
+        return draw_tiles(executable, path, theme, focus, profile, program)
+    from .memory import draw_memory
+
+    return draw_memory(executable, path, theme, focus, program)
+
+
+def _computation(executable, path, focus, size, theme, seed, more) -> dict[str, Any]:
     if executable.num_vertices <= FEW_VERTICES:
-        from .operations import draw_vertices
+        from .vertices import draw_vertices
 
         return draw_vertices(executable, path, theme, focus)
-    if path.suffix.lower() == ".svg":
+    suffix = path.suffix.lower()
+    if suffix == ".svg":
         raise InvalidOption(
-            f"{path.name}: {executable.num_vertices:,} vertices are too many for SVG; write .png, or --view operations"
+            f"{path.name}: {executable.num_vertices:,} vertices are too many for SVG; write .png or .html, or --view operations"
         )
+    if suffix == ".html":
+        from .deep import draw_page
+
+        return draw_page(executable, path, theme, focus, _size(size), seed)
     from .computation import draw_computation
 
-    return draw_computation(executable, path, theme, focus, size, seed)
-
-
-def _page(picture: Path, page: Path, title: str, ground: str) -> None:
-    """One self-contained page that shows a picture and lets one zoom into it."""
-    data = base64.b64encode(picture.read_bytes()).decode()
-    page.write_text(
-        "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{title}</title><style>body{{margin:0;background:{ground};overflow:auto}}"
-        "img{display:block;width:100%;cursor:zoom-in}img.full{width:auto;cursor:zoom-out}</style>"
-        f"<img src='data:image/png;base64,{data}' alt='{title}' onclick=\"this.classList.toggle('full')\">",
-        encoding="utf-8",
-    )
+    return draw_computation(executable, path, theme, focus, _size(size), seed, **more)

@@ -18,14 +18,18 @@ class Canvas:
         self.width, self.height, self.ground = int(width), int(height), ground
         self.shapes: list[tuple[str, tuple]] = []
 
-    def box(self, x: float, y: float, width: float, height: float, fill: str, edge: str = "", radius: float = 0) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, fill: str, edge: str = "", radius: float = 0
+    ) -> None:
         if width > 0 and height > 0:
             self.shapes.append(("box", (x, y, width, height, fill, edge, radius)))
 
     def line(self, points: list[tuple[float, float]], colour: str, width: float = 1) -> None:
         self.shapes.append(("line", (points, colour, width)))
 
-    def text(self, x: float, y: float, text: str, size: int, colour: str, bold: bool = False, anchor: str = "start") -> None:
+    def text(
+        self, x: float, y: float, text: str, size: int, colour: str, bold: bool = False, anchor: str = "start"
+    ) -> None:
         """Text on baseline y; anchor start, middle or end."""
         self.shapes.append(("text", (x, y, text, size, colour, bold, anchor)))
 
@@ -45,7 +49,9 @@ class Canvas:
             if kind == "box":
                 x, y, w, h, fill, edge, radius = values
                 stroke = f' stroke="{edge}"' if edge else ""
-                out.append(f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" rx="{radius}" fill="{fill}"{stroke}/>')
+                out.append(
+                    f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" rx="{radius}" fill="{fill}"{stroke}/>'
+                )
             elif kind == "line":
                 points, colour, width = values
                 joined = " ".join(f"{x:.2f},{y:.2f}" for x, y in points)
@@ -86,7 +92,9 @@ def font(size: float) -> Any:
     return ImageFont.load_default(size=size)
 
 
-def write(draw: Any, x: float, y: float, text: str, size: float, colour: Any, bold: bool = False, anchor: str = "start") -> None:
+def write(
+    draw: Any, x: float, y: float, text: str, size: float, colour: Any, bold: bool = False, anchor: str = "start"
+) -> None:
     """Text on baseline y of a Pillow drawing."""
     where = {"start": "ls", "middle": "ms", "end": "rs"}[anchor]
     draw.text((x, y), text, fill=colour, font=font(size), anchor=where, stroke_width=size * 0.035 if bold else 0)

@@ -46,9 +46,22 @@ def draw_computation(
     corner = f"exact: every vertex and edge   seed {seed}   {executable.target.name}   poplar_py {__version__}"
     write(draw, width - 30 * unit, height - 22 * unit, corner, 13 * unit, rgb(t.faint), anchor="end")
     facts = {"vertices": int(executable.num_vertices), "edges": int(executable.num_edges)}
-    save_png(image, path, {"title": title, "seed": str(seed), "mode": "exact", "version": __version__,
-                           **{k: str(v) for k, v in facts.items()}})
-    return {"drawn_vertices": int(scene.group_vertices.sum()), "drawn_edges": int(scene.group_edges.sum()), "groups": len(radius)}
+    save_png(
+        image,
+        path,
+        {
+            "title": title,
+            "seed": str(seed),
+            "mode": "exact",
+            "version": __version__,
+            **{k: str(v) for k, v in facts.items()},
+        },
+    )
+    return {
+        "drawn_vertices": int(scene.group_vertices.sum()),
+        "drawn_edges": int(scene.group_edges.sum()),
+        "groups": len(radius),
+    }
 
 
 def _into_frame(centre: np.ndarray, radius: np.ndarray, frame: tuple) -> tuple[float, np.ndarray]:
@@ -81,8 +94,16 @@ def _light(scene, vertices, chunks, spread, centre, radius, size, t) -> np.ndarr
         reach = float(np.hypot(*(vertices[scene.edge_vertex] - chunks[scene.edge_chunk]).T).sum())
         points = float(np.clip(2.5e8 / max(reach, 1.0), 0.05, 1.3))
         raster.draw_edges(
-            haze, scene.edge_vertex, vertices, scene.edge_chunk, chunks, spread, scene.edge_element,
-            np.ascontiguousarray(tint, np.float32), points, 0.07,
+            haze,
+            scene.edge_vertex,
+            vertices,
+            scene.edge_chunk,
+            chunks,
+            spread,
+            scene.edge_element,
+            np.ascontiguousarray(tint, np.float32),
+            points,
+            0.07,
         )
     dots = np.zeros((height, width, 3), np.float32)
     unit = height / 1080
@@ -175,7 +196,7 @@ def _apart(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarra
 
 
 def _legend(draw: Any, scene: Scene, size: tuple[int, int], t: Any) -> None:
-    width, height = size
+    _width, height = size
     unit = height / 1080
     used = set(scene.vertex_kind.tolist()) | ({KIND_ORDER.index("data")} if (scene.chunk_size == 0).any() else set())
     kinds = [k for i, k in enumerate(KIND_ORDER) if i in used]

@@ -1,4 +1,4 @@
-"""Graphviz: finding an engine, and drawing DOT text with it.
+"""Graphviz: finding an engine, which places the boxes of diagrams.
 
 The engine is `dot` from the system, else the one the pip package graphviz-pure brings, so that `pip install` alone draws.
 """
@@ -6,12 +6,11 @@ The engine is `dot` from the system, else the one the pip package graphviz-pure 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
-from ..errors import MissingTool, RuntimeFault
+from ..errors import MissingTool
 
 
 def find_engine() -> str:
@@ -29,19 +28,6 @@ def find_engine() -> str:
     if found:
         return found
     raise MissingTool(
-        "drawing this view needs the Graphviz programs: install them with `pip install graphviz-pure`,"
+        "the Graphviz programs are missing: install them with `pip install graphviz-pure`,"
         " or from the system's packages (`apt-get install graphviz`)"
     )
-
-
-def draw(graph: object, path: Path) -> None:
-    """Draw a `graphviz.Digraph` to .svg or .png. Raises MissingTool, RuntimeFault."""
-    import graphviz
-    from graphviz.backend import dot_command
-
-    dot_command.DOT_BINARY = Path(find_engine())
-    try:
-        data = graph.pipe(format=path.suffix[1:].lower())  # type: ignore[attr-defined]
-    except (subprocess.CalledProcessError, graphviz.ExecutableNotFound) as problem:
-        raise RuntimeFault(f"Graphviz could not draw {path.name}: {problem}") from None
-    path.write_bytes(data)

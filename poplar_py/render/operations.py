@@ -1,174 +1,210 @@
-"""The operations view: what the model says, by Graphviz; and small hand-made graphs, vertex by vertex."""
+"""The operations view: what the model says, repeated blocks once; layers instead of operations where those are many."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from .costs import Costs
+from .diagram import Arrow, Box, Diagram
+from .figure import Figure
+from .palette import KINDS, PHASES, THEMES, phase_of
+from .repeats import plain, runs
 
-from .palette import KINDS, PHASES, THEMES, kind_of, mix, phase_of
-
-SMALL = 40  # vertices up to which a hand-made graph is drawn one by one
-_FONT = "Helvetica"
-
-
-def _digraph(executable: Any, theme: str, title: str) -> Any:
-    import graphviz
-
-    t = THEMES[theme]
-    g = graphviz.Digraph(executable.name)
-    g.attr(
-        bgcolor=t.ground, fontname=_FONT, fontcolor=t.text, fontsize="20", label=title, labelloc="t", labeljust="l",
-        rankdir="TB", pad="0.5", nodesep="0.3", ranksep="0.45", dpi="110",
-    )
-    g.attr("node", fontname=_FONT, fontcolor=t.text, fontsize="12", style="filled,rounded", shape="box", penwidth="1.4")
-    g.attr("edge", fontname=_FONT, fontcolor=t.faint, fontsize="9", color=t.faint, arrowsize="0.7")
-    return g
+MOST_OPERATIONS = 260  # drawn one by one; more are put together by layer and phase
+FEW_OPERATIONS = 70  # up to here values have their types on the arrows, and parameters are drawn
 
 
 def draw_operations(executable: Any, path: Path, theme: str, focus: str | None) -> dict[str, Any]:
-    """The op graph; a graph made by hand shows its variables and vertices instead."""
-    from .dot import draw
+    """The op graph; a graph made by hand shows its compute sets (or its vertices, where few) instead."""
+    if executable.op_graph is None:
+        from .sets import draw_sets
 
+        return draw_sets(executable, path, theme, focus)
+    figure, facts = operations_figure(executable, theme, focus)
+    figure.save(path)
+    return facts
+
+
+def operations_figure(executable: Any, theme: str, focus: str | None) -> tuple[Figure, dict[str, Any]]:
+    """The figure, and facts: operations drawn and how often the drawn ones stand for others."""
     described = executable.op_graph
-    if described is None:
-        return draw_vertices(executable, path, theme, focus)
     described = described.to_dict() if hasattr(described, "to_dict") else described
-    g, count = _operations(executable, described, theme, focus)
-    draw(g, path)
-    return {"operations": count}
-
-
-def _operations(executable: Any, described: dict[str, Any], theme: str, focus: str | None) -> tuple[Any, int]:
-    t = THEMES[theme]
     ops = [op for op in described["ops"] if not focus or op["name"].startswith(focus)]
-    title = (
-        f"{executable.name}   {len(ops)} operations   {executable.num_vertices:,} vertices and"
-        f" {executable.num_edges:,} edges on {executable.target.name}\\l"
-    )
-    g = _digraph(executable, theme, title)
-    used = {name for op in ops for name in op["inputs"]}
-    kinds = {"inputs": ("cds", PHASES["forward"]), "parameters": ("cylinder", PHASES["update"])}
-    for role, (shape, colour) in kinds.items():
-        for value in described[role]:
-            if value["name"] in used:
-                g.node(_id(value["name"]), f"{value['name']}\\n{_type(value)}", shape=shape, color=colour,
-                       fillcolor=mix(t.ground, colour, 0.14), style="filled")
-    clusters: dict[str, list[Any]] = {}
+    stands_for, times = _fold(ops)
+    drawn = [op for op in ops if stands_for[op["name"]] == op["name"]]
+    t = THEMES[theme]
+    folded = f", {len(ops) - len(drawn)} of them drawn as repeats" if len(drawn) < len(ops) else ""
+    diagram = Diagram(
+        t, f"{executable.name}: operations" + (f" of {focus}" if focus else ""),
+        f"{len(ops)} operations{folded}; compiled to {executable.num_vertices:,} vertices and {executable.num_edges:,} edges"
+        f" on {executable.target.name}",
+    )  # fmt: skip
+    costs = Costs(executable)
+    if len(drawn) > MOST_OPERATIONS:
+        _by_layer(diagram, ops, costs)
+    else:
+        _one_by_one(diagram, described, ops, drawn, stands_for, times, costs)
+    used = {b.colour for b in diagram.boxes.values()}
+    shapes = {"forward": "box", "backward": "box", "update": "box"}
+    diagram.legend = [(shapes[p], c, p) for p, c in PHASES.items() if c in used]
+    if any(b.shape == "tag" for b in diagram.boxes.values()):
+        diagram.legend.append(("tag", KINDS["elementwise"], "input or output"))
+    if any(b.shape == "drum" for b in diagram.boxes.values()):
+        diagram.legend.append(("drum", KINDS["data"], "parameter or state"))
+    figure, facts = diagram.draw()
+    return figure, {"operations": len(ops), "drawn_operations": len(drawn), **facts}
+
+
+def _fold(ops: list[dict]) -> tuple[dict[str, str], dict[str, int]]:
+    """For each operation the one drawn for it, and for each drawn one how many it stands for."""
+    scopes: dict[str, list[dict]] = {}
     for op in ops:
-        clusters.setdefault(op["name"].split("/")[0] if "/" in op["name"] else "", []).append(op)
-    shapes = {o["name"]: o for op in ops for o in op["outputs"]}
-    shapes |= {v["name"]: v for role in kinds for v in described[role]}
-    producers = {o["name"]: op["name"] for op in ops for o in op["outputs"]}
-    for scope, members in clusters.items():
-        if scope:
-            with g.subgraph(name=f"cluster_{_id(scope)}") as c:
-                c.attr(label=scope, color=t.line, fontcolor=t.faint, fontsize="13", style="rounded", labeljust="l", bgcolor=t.panel)
-                _ops(c, members, theme)
-        else:
-            _ops(g, members, theme)
+        scopes.setdefault(op["name"].split("/")[0], []).append(op)
+    producer = {o["name"]: op["name"] for op in ops for o in op["outputs"]}
+    names = list(scopes)
+    signs = []
+    for scope, members in scopes.items():
+        own = {op["name"] for op in members}
+        signs.append((plain(scope), tuple(_sign(op, own, producer) for op in members)))
+    stands_for: dict[str, str] = {}
+    times: dict[str, int] = {}
+    for start, period, count in runs(signs):
+        for k in range(period):
+            first = scopes[names[start + k]]
+            for r in range(count):
+                for op, same in zip(first, scopes[names[start + r * period + k]], strict=True):
+                    stands_for[same["name"]] = op["name"]
+                    times[op["name"]] = count
+    return stands_for, times
+
+
+def _sign(op: dict, own: set[str], producer: dict[str, str]) -> tuple:
+    inputs = tuple("inner" if producer.get(n) in own else plain(n) for n in op["inputs"])
+    outputs = tuple((str(o["dtype"]), tuple(o["shape"])) for o in op["outputs"])
+    return plain(op["name"]), op["kind"], outputs, inputs
+
+
+def _one_by_one(diagram, described, ops, drawn, stands_for, times, costs) -> None:
+    few = len(drawn) <= FEW_OPERATIONS
+    values = {o["name"]: o for op in ops for o in op["outputs"]}
+    producer = {o["name"]: op["name"] for op in ops for o in op["outputs"]}
+    scope_sizes = Counter(_frame(op) for op in drawn)
+    for op in drawn:
+        kind, leaf = op["kind"].replace("_", " "), op["name"].rsplit("/", 1)[-1]
+        same = leaf.replace("_", " ") == kind
+        shape = "" if few or not op["outputs"] else type_of(op["outputs"][0])
+        lines = [kind, *([] if same else [leaf]), *([shape] if shape else [])]
+        scope = _frame(op) if scope_sizes[_frame(op)] > 1 else ""
+        attributes = ", ".join(f"{k}={v}" for k, v in op.get("attributes", {}).items() if v not in (None, False, ()))
+        tip = [f"{kind}, {op.get('phase') or phase_of(op['name'])}", *(f"makes {type_of(o)}" for o in op["outputs"])]
+        tip += [attributes] if attributes else []
+        diagram.boxes["op:" + op["name"]] = Box(
+            lines, PHASES[op.get("phase") or phase_of(op["name"])], cluster=scope, times=times[op["name"]],
+            name=op["name"], tip=(*tip, *costs.of_path(op["name"]).lines()),
+        )  # fmt: skip
+    for scope, size in scope_sizes.items():
+        count = max((times[op["name"]] for op in drawn if _frame(op) == scope), default=1)
+        if scope and size > 1 and count > 1:
+            diagram.cluster_titles[scope] = f"{scope}   x{count}"
+    seen: set[tuple[str, str]] = set()
+    used_as_input = {n for op in drawn for n in op["inputs"]}
+    for role, shape, colour in (("inputs", "tag", KINDS["elementwise"]), ("parameters", "drum", KINDS["data"])):
+        for value in described[role]:
+            values[value["name"]] = value
+            if value["name"] in used_as_input and (few or role == "inputs"):
+                diagram.boxes["in:" + value["name"]] = Box(
+                    [value["name"], type_of(value)], colour, shape, name=value["name"],
+                    tip=("input" if role == "inputs" else "parameter or state", type_of(value)),
+                )  # fmt: skip
+    for op in ops:
+        target = stands_for[op["name"]]
+        for name in op["inputs"]:
+            if name in producer:
+                source = "op:" + stands_for[producer[name]]
+                between = stands_for[producer[name]] != producer[name] or stands_for[op["name"]] != op["name"]
+                again = between and _scope(producer[name]) != _scope(op["name"])
+            elif "in:" + name in diagram.boxes:
+                source, again = "in:" + name, False
+            else:
+                continue
+            key = (source, "op:" + target)
+            if key in seen:
+                continue
+            seen.add(key)
+            label = type_of(values[name]) if few and name in producer and name in values else ""
+            diagram.arrows.append(Arrow(source, "op:" + target, label, dash=again and times[target] > 1))
+    for op in drawn if few else ():
+        for name in op["updates"]:
+            if "in:" + name in diagram.boxes and ("in:" + name, "op:" + op["name"]) in seen:
+                arrow = next(a for a in diagram.arrows if (a.source, a.target) == ("in:" + name, "op:" + op["name"]))
+                arrow.both, arrow.colour = True, PHASES["update"]
+    for value in described["outputs"]:
+        name = value.get("value", value["name"])
+        if name in producer:
+            key = "out:" + value["name"]
+            diagram.boxes[key] = Box(
+                [value["name"], type_of(value)],
+                KINDS["elementwise"],
+                "tag",
+                name=value["name"],
+                tip=("output", type_of(value)),
+            )
+            diagram.arrows.append(Arrow("op:" + stands_for[producer[name]], key))
+
+
+def _by_layer(diagram: Diagram, ops: list[dict], costs: Costs) -> None:
+    """A box a layer and phase, with how many operations of which kinds."""
+    producer = {o["name"]: op for op in ops for o in op["outputs"]}
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for op in ops:
+        groups.setdefault(_layer(op), []).append(op)
+    signs = [(plain(layer), phase, tuple((op["kind"], tuple(tuple(o["shape"]) for o in op["outputs"])) for op in members))
+             for (layer, phase), members in groups.items()]  # fmt: skip
+    keys, shown = list(groups), {}
+    for start, period, times in runs(signs):
+        for k in range(period):
+            layer, phase = keys[start + k]
+            members = groups[keys[start + k]]
+            kinds = Counter(op["kind"].replace("_", " ") for op in members)
+            lines = [layer, *(f"{n} x {kind}" if n > 1 else kind for kind, n in kinds.most_common(3))]
+            lines += [f"and {len(kinds) - 3} kinds more"] if len(kinds) > 3 else []
+            last = members[-1]["outputs"]
+            lines += [type_of(last[0])] if last else []
+            cost = costs.of_sets([i for op in members for n in costs.names if n == op["name"] or n.startswith(op["name"] + "/")
+                                  for i in costs.names[n][:1]])  # fmt: skip
+            key = f"{layer}|{phase}"
+            diagram.boxes[key] = Box(lines, PHASES[phase], times=times, name=f"{layer} {phase}",
+                                     tip=(f"{len(members)} operations, {phase}", *cost.lines()))  # fmt: skip
+            for r in range(times):
+                shown[keys[start + r * period + k]] = key
+    seen = set()
     for op in ops:
         for name in op["inputs"]:
-            source = producers.get(name)
-            if source or name in shapes:
-                label = _type(shapes[name]) if source and len(ops) <= 60 else ""
-                g.edge(_id("op:" + source) if source else _id(name), _id("op:" + op["name"]), label=f" {label}")
-    for value in described["outputs"]:
-        if value["name"] in producers or value.get("value") in producers:
-            name = value.get("value", value["name"])
-            g.node(_id("out:" + value["name"]), value["name"], shape="cds", color=PHASES["forward"], fillcolor=t.panel)
-            g.edge(_id("op:" + producers[name]), _id("out:" + value["name"]))
-    return g, len(ops)
+            if name in producer:
+                a, b = shown[_layer(producer[name])], shown[_layer(op)]
+                if a != b and (a, b) not in seen:
+                    seen.add((a, b))
+                    diagram.arrows.append(Arrow(a, b))
 
 
-def _ops(g: Any, ops: list[Any], theme: str) -> None:
-    t = THEMES[theme]
-    for op in ops:
-        colour = PHASES[op.get("phase") or phase_of(op["name"])]
-        kind = op["kind"].replace("_", " ")
-        leaf = op["name"].rsplit("/", 1)[-1]
-        label = kind if leaf.replace("_", " ") == kind else f"{kind}\\n{leaf}"
-        g.node(_id("op:" + op["name"]), label, color=colour, fillcolor=mix(t.ground, colour, 0.22))
+def _layer(op: dict) -> tuple[str, str]:
+    return _scope(op["name"]) or op["name"], op.get("phase") or phase_of(op["name"])
 
 
-def _id(name: str) -> str:
-    return name.replace(":", "_").replace("\\", "_")
-
-
-def _type(value: dict[str, Any]) -> str:
-    return f"{str(value['dtype']).lower()} {'x'.join(map(str, value['shape'])) or 'scalar'}"
-
-
-def draw_vertices(executable: Any, path: Path, theme: str, focus: str | None = None) -> dict[str, Any]:
-    """A hand-made graph: variables, compute sets, and every vertex with its tile and fields where they are few."""
-    from .dot import draw
-
-    graph, t = executable.graph, THEMES[theme]
-    sets = [cs for cs in graph.compute_sets if cs.blocks and (not focus or cs.name.startswith(focus))]
-    vertices = sum(b.n for cs in sets for b in cs.blocks)
-    title = f"{executable.name}   {executable.num_vertices:,} vertices   {executable.num_edges:,} edges\\l"
-    g = _digraph(executable, theme, title)
-    g.attr(rankdir="LR", ranksep="1.1", nodesep="0.35")
-    shown: set[int] = set()
-    one_by_one = vertices <= SMALL
-    for cs in sets:
-        with g.subgraph(name=f"cluster_cs{cs.index}") as c:
-            c.attr(label=f"compute set {cs.name}", color=t.line, fontcolor=t.faint, fontsize="12", style="rounded", bgcolor=t.panel)
-            for number, block in enumerate(cs.blocks):
-                _block(c, g, graph, f"{cs.index}.{number}", block, one_by_one, theme, shown)
-    for v in graph.variables:
-        if v.index in shown:
-            _variable(g, v, theme)
-    for step in executable.schedule.steps:
-        if step.kind == "copy" and one_by_one:
-            for a in step.source.variables():
-                for b in step.destination.variables():
-                    if {a.index, b.index} & shown or not sets:
-                        for v in (a, b):
-                            if v.index not in shown:
-                                _variable(g, v, theme)
-                                shown.add(v.index)
-                        g.edge(f"v{a.index}", f"v{b.index}", label=" copy", style="dashed", color=PHASES["update"])
-    draw(g, path)
-    return {"drawn_vertices": vertices if one_by_one else 0}
-
-
-def _variable(g: Any, v: Any, theme: str) -> None:
-    t = THEMES[theme]
-    start, tile = v.runs()
-    tiles = np.unique(tile)
-    where = f"tile {tiles[0]}" if len(tiles) == 1 else f"tiles {tiles[0]}..{tiles[-1]}"
-    colour = KINDS["other"] if v.is_constant else KINDS["data"]
-    shape = "x".join(map(str, v.shape)) or "scalar"
-    g.node(f"v{v.index}", f"{v.name}\\n{v.dtype.name.lower()} {shape}\\n{where}", color=colour,
-           fillcolor=mix(t.ground, colour, 0.2), shape="box", style="filled")
-
-
-def _block(c: Any, g: Any, graph: Any, key: str, block: Any, one_by_one: bool, theme: str, shown: set[int]) -> None:
-    t, colour = THEMES[theme], KINDS[kind_of(block.codelet)]
-    fill = mix(t.ground, colour, 0.25)
-    rows = range(block.n) if one_by_one else [0]
-    for row in rows:
-        tile = f"tile {int(block.tile[row])}" if one_by_one else f"x{block.n:,} on {len(np.unique(block.tile)):,} tiles"
-        constants = "".join(f"\\n{n} = {np.asarray(v).reshape(-1)[row if np.ndim(v) else 0]:g}" for n, v in block.constants.items())
-        c.node(f"x{key}.{row}", f"{block.codelet}\\n{tile}{constants}", shape="ellipse", color=colour, fillcolor=fill, style="filled")
-        for name, edges in block.fields.items():
-            windows = edges.window(row).reshape(-1) if one_by_one else edges.runs()[1]
-            owners = np.unique(graph.variable_index(windows)) if len(windows) else []
-            for v in owners:
-                shown.add(int(v))
-                variable = graph.variables[int(v)]
-                part = _part(variable, windows[graph.variable_index(windows) == v]) if one_by_one else ""
-                ends = (f"v{v}", f"x{key}.{row}")
-                direction = block.info.fields[name].direction
-                if direction == "out":
-                    ends = ends[::-1]
-                g.edge(*ends, label=f" {name}{part}", dir="both" if direction == "inout" else "forward")
-
-
-def _part(variable: Any, elements: np.ndarray) -> str:
-    if len(elements) >= variable.size:
+def _frame(op: dict) -> str:
+    """The frame an operation is drawn in: its layer, apart by forward and the rest so that arrows run one way."""
+    scope, phase = _layer(op)
+    if "/" not in op["name"]:
         return ""
-    first, last = int(elements.min()) - variable.base, int(elements.max()) - variable.base
-    return f" = [{first}]" if first == last else f" = [{first}..{last}]"
+    return scope if phase == "forward" else f"{scope} backward and update"
+
+
+def _scope(name: str) -> str:
+    return name.split("/")[0] if "/" in name else ""
+
+
+def type_of(value: dict[str, Any]) -> str:
+    """`float 50x784` of a described value."""
+    return f"{str(value['dtype']).lower()} {'x'.join(map(str, value['shape'])) or 'scalar'}"

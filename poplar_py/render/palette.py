@@ -19,14 +19,26 @@ KINDS = {
     "other": "#c06a10",
 }
 KIND_NAMES = {
-    "multiply": "multiply-accumulate", "reduce": "reduce", "elementwise": "element-wise", "update": "weight update",
-    "loss": "softmax and loss", "data": "variables", "other": "other vertices",
+    "multiply": "multiply-accumulate",
+    "reduce": "reduce",
+    "elementwise": "element-wise",
+    "update": "weight update",
+    "loss": "softmax and loss",
+    "data": "variables",
+    "other": "other vertices",
 }
 PHASES = {"forward": "#3fa9ff", "backward": "#ff4f6d", "update": "#ffb03b"}
 SPANS = {"compute": "#46b246", "exchange": "#3fa9ff", "sync": "#8a8f9c", "host": "#bf7dfa", "idle": "#23283a"}
 CATEGORIES = {
-    "variables": "#3fa9ff", "constants": "#66d4da", "exchange": "#fbd100", "vertex_state": "#d42a8e",
-    "vertex_code": "#bf7dfa", "control_code": "#8a8f9c", "exchange_code": "#ff8a3c", "stacks": "#46b246", "gaps": "#3a4152",
+    "variables": "#3fa9ff",
+    "constants": "#66d4da",
+    "exchange": "#fbd100",
+    "vertex_state": "#d42a8e",
+    "vertex_code": "#bf7dfa",
+    "control_code": "#8a8f9c",
+    "exchange_code": "#ff8a3c",
+    "stacks": "#46b246",
+    "gaps": "#3a4152",
 }
 
 
@@ -68,7 +80,9 @@ def layer_colour(number: int, count: int) -> str:
 def kind_of(codelet: str) -> str:
     """Kind of work a codelet does, by its name."""
     rules = (
-        ("update", ("Update", "ScaledAdd", "Decay")), ("multiply", ("MatMul", "Conv", "Dot")), ("reduce", ("Reduce", "Sum")),
+        ("update", ("Update", "ScaledAdd", "Decay")),
+        ("multiply", ("MatMul", "Conv", "Dot")),
+        ("reduce", ("Reduce", "Sum")),
         ("loss", ("Softmax", "Loss", "Entropy", "MeanSquared", "Correct", "ArgMax")),
     )
     for kind, words in rules:

@@ -1,78 +1,185 @@
-"""The program view: control as a tree, with counts and cycles."""
+"""The program view: control as a tree with its supersteps in columns; what repeats in a row is drawn once."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from .costs import counted, size
+from .figure import Figure, text_width
 from .palette import SPANS, THEMES, mix
+from .repeats import plain, runs
 
-_MOST = 400  # lines drawn; a longer program says how many more there are
+_MOST = 600  # lines drawn; a longer program says how many more there are
+_ROW = 24.0
+_BARS = 420.0  # pixels of the longest bar
+_PARTS = ("sync", "host", "exchange", "compute")
+_WORDS = {
+    "execute": "compute set", "copy": "copy", "stream_in": "stream in", "stream_out": "stream out", "print": "print", "undef": "forget",
+    "sync": "sync", "abort": "abort if", "control": "test",
+}  # fmt: skip
 
 
 def draw_program(executable: Any, path: Path, theme: str, focus: str | None) -> dict[str, Any]:
-    """Every superstep on a line, indented by the control around it, with a bar of its cycles."""
-    from .canvas import Canvas
+    """Write `program_figure` to a file."""
+    figure, facts = program_figure(executable, theme, focus)
+    figure.save(path)
+    return facts
 
-    lines: list[tuple[int, str, int]] = []
-    schedule = executable.schedule
+
+def program_figure(executable: Any, theme: str, focus: str | None) -> tuple[Figure, dict[str, Any]]:
+    """A line a superstep, indented by the control around it: kind, name, cycles, a bar of where they go, vertices and
+    exchanged bytes. Supersteps that repeat but for the numbers in their names are drawn once, with how often."""
+    t, schedule = THEMES[theme], executable.schedule
+    lines: list[tuple[int, str, int, int]] = []  # depth, words, superstep or -1, times
     for kind, trees in (("program", schedule.programs), ("function", schedule.functions)):
         for i, tree in enumerate(trees):
-            lines.append((0, f"{kind} {i}", -1))
-            _walk(executable, tree, 1, lines, focus)
+            block = _lines(executable, tree, 1, focus)
+            if block or not focus:
+                lines += [(0, f"{kind} {i}", -1, 1), *block]
     more = max(0, len(lines) - _MOST)
     lines = lines[:_MOST]
-    t = THEMES[theme]
-    row, width = 22, 1500
-    canvas = Canvas(width, 110 + row * (len(lines) + bool(more)), t.ground)
-    canvas.text(40, 48, f"{executable.name}: the program", 26, t.text, bold=True)
-    canvas.text(40, 76, f"{len(executable.steps):,} static supersteps; bars are cycles of one execution", 14, t.faint)
-    longest = max((executable.steps[i].cycles for _, _, i in lines if i >= 0), default=1) or 1
-    for n, (depth, text, index) in enumerate(lines):
-        y = 108 + n * row
-        control = index < 0
-        canvas.text(40 + 22 * depth, y, text, 14, t.text if control else t.faint, bold=control)
-        if control:
+    names = max((text_width(w, 14, s < 0) + 26 * d + (50 if n > 1 else 0) for d, w, s, n in lines), default=200.0)
+    kinds = 40.0 + 108
+    cycles_at = kinds + max(names, 220) + 100
+    bars_at = cycles_at + 16
+    vertices_at = bars_at + _BARS + 90
+    bytes_at = vertices_at + 120
+    fig = Figure(bytes_at + 44, 176 + _ROW * (len(lines) + bool(more)) + 30, t, f"{executable.name}: program")
+    fig.text(40, 48, fig.title + (f", only {focus}" if focus else ""), 24, t.text, bold=True)
+    words = counted(len(executable.steps), "static superstep")
+    fig.text(
+        40,
+        76,
+        f"{words} in {counted(len(schedule.programs), 'program')}; cycles are of one execution of each",
+        14,
+        t.faint,
+    )
+    x = 40.0
+    for part in _PARTS:
+        fig.box(x, 95, 13, 13, SPANS[part], "", 2)
+        fig.text(x + 20, 106, part, 13, t.faint)
+        x += 46 + text_width(part, 13)
+    top = 142.0
+    heads = ((40.0, "what", "start"), (kinds, "name", "start"), (cycles_at, "cycles", "end"), (bars_at, "where they go", "start"),
+             (vertices_at, "vertices", "end"), (bytes_at, "exchanged", "end"))  # fmt: skip
+    for x, word, anchor in heads:
+        fig.text(x, top, word, 12, t.faint, bold=True, anchor=anchor)
+    fig.line([(40, top + 8), (bytes_at, top + 8)], t.line, 1)
+    longest = max((executable.steps[i].cycles for _, _, i, _ in lines if i >= 0), default=1) or 1
+    for n, (depth, words, index, times) in enumerate(lines):
+        y = top + 28 + n * _ROW
+        if n % 2:
+            fig.box(34, y - 16, bytes_at - 28, _ROW, mix(t.ground, t.line, 0.22))
+        left = kinds + 26 * (depth - 1) if depth else 40.0
+        for d in range(1, depth):
+            fig.line([(kinds + 26 * (d - 1) + 5, y - 16), (kinds + 26 * (d - 1) + 5, y + 8)], t.line, 1)
+        if index < 0:
+            fig.text(left, y, words, 14, t.text, bold=True)
             continue
-        step = executable.steps[index]
-        exchange = int(step.exchange_cycles.max(initial=0) + step.exchange_out_cycles.max(initial=0))
-        x = 900.0
-        for what, cycles in (("sync", step.sync_cycles), ("host", step.host_cycles), ("exchange", exchange),
-                             ("compute", int(step.compute_cycles.max(initial=0)))):
-            wide = 460 * cycles / longest
-            canvas.box(x, y - 12, wide, 13, SPANS[what])
-            x += wide
-        canvas.text(890, y, f"{step.cycles:,}", 12, mix(t.faint, t.text, 0.3), anchor="end")
+        _step(
+            fig,
+            executable,
+            executable.steps[index],
+            words,
+            left,
+            y,
+            (cycles_at, bars_at, vertices_at, bytes_at),
+            longest,
+            times,
+        )
     if more:
-        canvas.text(40, 108 + len(lines) * row, f"... and {more} more", 14, t.faint)
-    canvas.save(path)
-    return {"supersteps": len(executable.steps)}
+        fig.text(
+            40,
+            top + 28 + len(lines) * _ROW,
+            f"... and {counted(more, 'line')} more; --focus PATH draws a part",
+            14,
+            t.faint,
+        )
+    return fig, {"supersteps": len(executable.steps), "lines": len(lines)}
 
 
-def _walk(executable: Any, tree: list, depth: int, lines: list, focus: str | None) -> None:
+def _step(
+    fig: Figure, executable: Any, step: Any, words: str, left: float, y: float, at: tuple, longest: int, times: int
+) -> None:
+    t = fig.theme
+    cycles_at, bars_at, vertices_at, bytes_at = at
+    exchange = int(step.exchange_cycles.max(initial=0) + step.exchange_out_cycles.max(initial=0))
+    parts = {"sync": int(step.sync_cycles), "host": int(step.host_cycles), "exchange": exchange,
+             "compute": int(step.compute_cycles.max(initial=0))}  # fmt: skip
+    vertices = 0
+    if step.compute_set >= 0:
+        vertices = sum(int(b.n) for b in executable.graph.compute_sets[step.compute_set].blocks)
+    moved = int(step.bytes_received.sum())
+    tip = [f"superstep {step.index}: {_WORDS.get(step.kind, step.kind)}", f"{step.cycles:,} cycles"]
+    tip += [f"{part} {cycles:,}" for part, cycles in parts.items() if cycles]
+    tip += [counted(vertices, "vertex", "vertices")] if vertices else []
+    tip += [f"{size(moved)} exchanged"] if moved else []
+    with fig.item(step.name or step.kind, *tip):
+        fig.box(
+            34, y - 16, bytes_at - 28, _ROW, mix(t.ground, t.line, 0.22) if round((y - 170) / _ROW) % 2 else t.ground
+        )
+        fig.text(40, y, _WORDS.get(step.kind, step.kind), 13, t.faint)
+        for d in range(round((left - 148) / 26)):
+            fig.line([(148 + 26 * d + 5, y - 16), (148 + 26 * d + 5, y + 8)], t.line, 1)
+        fig.text(left, y, words, 14, t.text)
+        if times > 1:
+            x = left + text_width(words, 14) + 10
+            fig.box(x, y - 13, text_width(f"x{times}", 12, True) + 12, 17, SPANS["exchange"], "", 8)
+            fig.text(x + 6, y, f"x{times}", 12, "#07090f", bold=True)
+        fig.text(cycles_at, y, f"{step.cycles:,}", 13, t.text, anchor="end")
+        x = bars_at
+        for part, cycles in parts.items():
+            wide = _BARS * cycles / longest
+            fig.box(x, y - 11, wide, 12, SPANS[part])
+            x += wide
+        if vertices:
+            fig.text(vertices_at, y, f"{vertices:,}", 13, t.faint, anchor="end")
+        if moved:
+            fig.text(bytes_at, y, size(moved), 13, t.faint, anchor="end")
+
+
+def _lines(executable: Any, tree: list, depth: int, focus: str | None) -> list[tuple[int, str, int, int]]:
+    """The lines of a control tree; runs of children that are alike are put together."""
     kind = tree[0]
     if kind == "step":
         step = executable.steps[tree[1]]
-        if not focus or step.name.startswith(focus):
-            lines.append((depth, f"{step.kind}  {step.name}", step.index))
-    elif kind == "seq":
-        for child in tree[1]:
-            _walk(executable, child, depth, lines, focus)
-    elif kind == "repeat":
-        lines.append((depth, f"repeat x {tree[1]:,}", -1))
-        _walk(executable, tree[2], depth + 1, lines, focus)
-    elif kind == "while":
-        lines.append((depth, f"while {'true' if tree[1] else 'false'}: {executable.steps[tree[3]].name}", -1))
-        _walk(executable, tree[2], depth + 1, lines, focus)
-        lines.append((depth, "do", -1))
-        _walk(executable, tree[4], depth + 1, lines, focus)
-    elif kind == "call":
-        lines.append((depth, f"call function {tree[1]}", -1))
-    else:
-        lines.append((depth, f"{kind} {executable.steps[tree[1]].name}", -1))
-        branches = (("then", tree[2]), ("else", tree[3])) if kind == "if" else (
-            *((f"case {v}", c) for v, c in tree[2]), ("default", tree[3])
-        )
-        for name, branch in branches:
-            lines.append((depth, name, -1))
-            _walk(executable, branch, depth + 1, lines, focus)
+        return [(depth, step.name, step.index, 1)] if not focus or step.name.startswith(focus) else []
+    if kind == "seq":
+        blocks = [_lines(executable, child, depth, focus) for child in _flat(tree)]
+        signs = [
+            tuple((d, plain(w), executable.steps[i].cycles if i >= 0 else 0) for d, w, i, _ in block)
+            for block in blocks
+        ]
+        out: list[tuple[int, str, int, int]] = []
+        for start, period, times in runs(signs):
+            for block in blocks[start : start + period]:
+                out += [(d, w, i, n * times) for d, w, i, n in block]
+        return out
+    if kind == "repeat":
+        inner = _lines(executable, tree[2], depth + 1, focus)
+        return [(depth, f"repeat x {tree[1]:,}", -1, 1), *inner] if inner or not focus else []
+    if kind == "call":
+        return [] if focus else [(depth, f"call function {tree[1]}", -1, 1)]
+    out = []
+    if kind == "while":
+        name = executable.steps[tree[3]].name
+        out = [
+            (depth, f"while {name} is {'true' if tree[1] else 'false'}", -1, 1),
+            *_lines(executable, tree[2], depth + 1, focus),
+        ]
+        return [*out, (depth, "do", -1, 1), *_lines(executable, tree[4], depth + 1, focus)]
+    out = [(depth, f"{kind} {executable.steps[tree[1]].name}", -1, 1)]
+    branches = [("then", tree[2]), ("else", tree[3])] if kind == "if" else [
+        *((f"case {v}", c) for v, c in tree[2]), ("default", tree[3])
+    ]  # fmt: skip
+    for name, branch in branches:
+        inner = _lines(executable, branch, depth + 1, focus)
+        if inner:
+            out += [(depth, name, -1, 1), *inner]
+    return out
+
+
+def _flat(tree: list) -> list:
+    """Children of a sequence, of sequences within it too."""
+    return [leaf for child in tree[1] for leaf in (_flat(child) if child[0] == "seq" else [child])]

@@ -45,7 +45,9 @@ KIND_ORDER = ("multiply", "reduce", "elementwise", "update", "loss", "data", "ot
 
 def group_of(name: str) -> tuple[str, str]:
     """(layer, phase) of a compute set or variable by its path."""
-    layer = name.split("/")[0] if "/" in name else name.split("-")[0] if "-update" in name or "-gradient" in name else name
+    layer = (
+        name.split("/")[0] if "/" in name else name.split("-")[0] if "-update" in name or "-gradient" in name else name
+    )
     return layer, phase_of(name)
 
 
@@ -94,7 +96,9 @@ def build_scene(executable: Any, focus: str | None = None) -> Scene:
                 for v in np.flatnonzero(np.bincount(owner)) if len(owner) else ():
                     mine = owner == v
                     entity = place[int(v)]
-                    target[mine] = chunk_first[entity] + np.searchsorted(keys[entity], tile[mine] // merged[home[int(v)]])
+                    target[mine] = chunk_first[entity] + np.searchsorted(
+                        keys[entity], tile[mine] // merged[home[int(v)]]
+                    )
                 edge_vertex.append(vertex + base)
                 edge_chunk.append(target)
                 edge_element.append(start)
@@ -103,10 +107,18 @@ def build_scene(executable: Any, focus: str | None = None) -> Scene:
     none = [np.zeros(0, np.int64)]
     vertex_chunk_all = np.concatenate(vertex_chunk or none)
     return Scene(
-        [_title(k) for k in groups], [phase for _, phase in groups], group_vertices, group_edges,
-        np.concatenate(chunk_group or none), np.bincount(vertex_chunk_all, minlength=count), np.concatenate(chunk_kind or none),
-        vertex_chunk_all, np.concatenate(vertex_kind or none), np.concatenate(edge_vertex or none),
-        np.concatenate(edge_chunk or none), np.concatenate(edge_element or none),
+        [_title(k) for k in groups],
+        [phase for _, phase in groups],
+        group_vertices,
+        group_edges,
+        np.concatenate(chunk_group or none),
+        np.bincount(vertex_chunk_all, minlength=count),
+        np.concatenate(chunk_kind or none),
+        vertex_chunk_all,
+        np.concatenate(vertex_kind or none),
+        np.concatenate(edge_vertex or none),
+        np.concatenate(edge_chunk or none),
+        np.concatenate(edge_element or none),
     )
 
 

@@ -1,4 +1,4 @@
-"""Memory by tile: the chip as a field of tiles, and the tiles' bytes by category."""
+"""The chip as a field of tiles, three times: how full they are, how long they compute, what they send and hear."""
 
 from __future__ import annotations
 
@@ -7,78 +7,119 @@ from typing import Any
 
 import numpy as np
 
-from .palette import CATEGORIES, THEMES, mix
+from .costs import counted, counts_of, size
+from .figure import Figure
+from .palette import THEMES, rgb
+from .plots import heat, heat_bar
 
-_COLUMNS = 64
+_ONE_BY_ONE = 64  # tiles up to which each is a box with its number
 
 
-def draw_tiles(executable: Any, path: Path, theme: str) -> dict[str, Any]:
-    """A square a tile, warmer where fuller; below, every tile as a bar of its categories up to the capacity."""
-    from .canvas import Canvas
+def draw_tiles(
+    executable: Any, path: Path, theme: str, focus: str | None = None, profile: Any = None, program: int = 0
+) -> dict[str, Any]:
+    """Write `tiles_figure` to a file."""
+    figure, facts = tiles_figure(executable, theme, focus, profile, program)
+    figure.save(path)
+    return facts
 
+
+def tiles_figure(
+    executable: Any, theme: str, focus: str | None = None, profile: Any = None, program: int = 0
+) -> tuple[Figure, dict[str, Any]]:
+    """Three maps with a square a tile, tile 0 at the top left, numbered row by row; compute and exchange are of one run
+    of `program`, or of the profile. facts: fullest_tile, max_tile_bytes, capacity_bytes, busiest_tile, balance."""
     t, plan = THEMES[theme], executable.memory
+    counts = counts_of(executable, program, profile)
+    wanted = [s for s in executable.steps if counts[s.index] and (not focus or s.name.startswith(focus))]
     tiles = len(plan.tile_bytes)
-    columns = min(_COLUMNS, max(4, int(np.ceil(np.sqrt(tiles * 2)))))
+    none = np.zeros(tiles)
+    compute = sum((s.compute_cycles * float(counts[s.index]) for s in wanted), none)
+    moved = sum(((s.bytes_received + s.bytes_sent) * float(counts[s.index]) for s in wanted if not s.host_cycles), none)
+    columns = int(np.ceil(np.sqrt(tiles))) if tiles > 4 else max(tiles, 1)
     rows = -(-tiles // columns)
-    side = min(26.0, 1400 / columns, 560 / rows if rows > 8 else 60)
-    top = 110
-    chart_top = top + rows * side + 70
-    canvas = Canvas(1540, int(chart_top + 470), t.ground)
-    worst = int(np.argmax(plan.tile_bytes))
-    canvas.text(50, 48, f"{executable.name}: memory by tile", 26, t.text, bold=True)
-    canvas.text(
-        50, 76, f"fullest: tile {worst} with {plan.max_tile_bytes:,} of {plan.capacity_bytes:,} bytes"
-        f" ({plan.max_tile_bytes / plan.capacity_bytes:.0%}); all {tiles:,} tiles together {plan.total_bytes / 1e6:,.1f} MB", 15, t.faint,
+    side = min(520 / columns, 110.0)
+    fig = Figure(1760, 250 + side * rows, t, f"{executable.name}: tiles")
+    fig.text(50, 48, f"{fig.title} of {executable.target.name}", 24, t.text, bold=True)
+    run = "the profiled run" if profile is not None else f"one run of program {program}"
+    fig.text(
+        50,
+        76,
+        f"{counted(tiles, 'tile')}, numbered row by row; compute and exchange of {run}{f', only {focus}' if focus else ''}",
+        14,
+        t.faint,
     )
-    most = max(plan.max_tile_bytes, 1)
-    left = 50 + (1440 - columns * side) / 2
+    slowest = sum(float(s.compute_cycles.max(initial=0)) * int(counts[s.index]) for s in wanted)
+    balance = float(compute.mean()) / slowest if slowest else 0.0
+    worst, busiest = int(np.argmax(plan.tile_bytes)), int(np.argmax(compute))
+    maps = (
+        (
+            "memory",
+            plan.tile_bytes,
+            size,
+            f"tile {worst:,}: {plan.max_tile_bytes / plan.capacity_bytes:.0%} of {size(plan.capacity_bytes)}",
+        ),
+        (
+            "compute",
+            compute,
+            lambda v: f"{v:,.0f} cycles",
+            f"tile {busiest:,} works longest; all together {balance:.0%} of the time waited for",
+        ),
+        ("exchange", moved, size, f"sent and heard, {size(moved.sum())} together"),
+    )
+    for n, (name, values, words, note) in enumerate(maps):
+        left = 50 + 570.0 * n
+        fig.text(left, 118, name, 16, t.text, bold=True)
+        fig.text(left, 138, note, 13, t.faint)
+        _field(fig, name, np.asarray(values, float), words, left, 156.0, side, columns)
+        most = float(np.max(values, initial=0)) or 1.0
+        heat_bar(fig, left, 156 + side * rows + 22, 260, words(0), words(most))
+    facts = {
+        "fullest_tile": worst,
+        "max_tile_bytes": int(plan.max_tile_bytes),
+        "capacity_bytes": int(plan.capacity_bytes),
+    }
+    return fig, facts | {"busiest_tile": busiest, "balance": round(balance, 4), "program": program}
+
+
+def _field(
+    fig: Figure, name: str, values: np.ndarray, words: Any, left: float, top: float, side: float, columns: int
+) -> None:
+    t, tiles = fig.theme, len(values)
+    colours = heat(values / (values.max(initial=0) or 1.0), t)
+    rows = -(-tiles // columns)
+    if tiles > _ONE_BY_ONE:
+        cell = 12 if columns <= 80 else 4
+        picture = np.empty((rows * cell, columns * cell, 3), np.uint8)
+        picture[:] = rgb(t.ground)
+        filled = np.full((rows * columns, 3), rgb(t.ground), np.uint8)
+        filled[:tiles] = colours
+        inner = np.repeat(np.repeat(filled.reshape(rows, columns, 3), cell, 0), cell, 1)
+        shown = (np.arange(rows * cell) % cell != cell - 1)[:, None] & (np.arange(columns * cell) % cell != cell - 1)[
+            None
+        ]
+        picture[shown] = inner[shown]
+        fig.image(left, top, side * columns, side * rows, picture)
+        best = int(np.argmax(values))
+        x, y = left + best % columns * side, top + best // columns * side
+        with fig.item(f"tile {best}, the highest in {name}", words(values[best])):
+            fig.box(
+                x,
+                y,
+                side * 0.9,
+                side * 0.9,
+                "#{:02x}{:02x}{:02x}".format(*tuple(int(c) for c in colours[best])),
+                t.text,
+                0,
+                1.2,
+            )
+        return
     for i in range(tiles):
         x, y = left + i % columns * side, top + i // columns * side
-        canvas.box(x + 1, y + 1, side - 2, side - 2, _heat(plan.tile_bytes[i] / most, t), radius=min(3.0, side / 6))
-    wx, wy = left + worst % columns * side, top + worst // columns * side
-    canvas.line([(wx, wy), (wx + side, wy), (wx + side, wy + side), (wx, wy + side), (wx, wy)], t.text, 1.5)
-    _chart(canvas, plan, t, chart_top)
-    canvas.save(path, {"title": f"{executable.name} memory by tile"})
-    return {"fullest_tile": worst, "max_tile_bytes": int(plan.max_tile_bytes), "capacity_bytes": int(plan.capacity_bytes)}
-
-
-def _heat(share: float, t: Any) -> str:
-    stops = [mix(t.ground, "#3fa9ff", 0.22), "#2b7fd0", "#66d4da", "#fbd100", "#ff8a3c"]
-    at = min(max(float(share), 0.0), 1.0) * (len(stops) - 1)
-    low = min(int(at), len(stops) - 2)
-    return mix(stops[low], stops[low + 1], at - low)
-
-
-def _chart(canvas: Any, plan: Any, t: Any, top: float) -> None:
-    left, wide, high = 130, 1360, 300
-    order = np.argsort(-plan.tile_bytes, kind="stable")
-    groups = np.array_split(order, min(len(order), 340))
-    over = plan.max_tile_bytes > plan.capacity_bytes
-    near = plan.max_tile_bytes > 0.4 * plan.capacity_bytes
-    limit = max(plan.max_tile_bytes, plan.capacity_bytes if over or near else 0) * 1.06 or 1
-    canvas.text(50, top - 14, "tiles by falling bytes", 15, t.text, bold=True)
-    for i in range(5):
-        value = limit * i / 4
-        y = top + high - high * i / 4
-        canvas.line([(left, y), (left + wide, y)], t.line, 0.6)
-        canvas.text(left - 8, y + 5, f"{value / 1024:,.0f} KiB", 12, t.faint, anchor="end")
-    each = wide / len(groups)
-    for i, group in enumerate(groups):
-        y = top + high
-        for name, colour in CATEGORIES.items():
-            part = float(plan.by_category[name][group].mean()) / limit * high
-            canvas.box(left + i * each, y - part, max(each - (1 if each > 4 else 0), 0.5), part, colour)
-            y -= part
-    if over or near:
-        y = top + high - plan.capacity_bytes / limit * high
-        canvas.line([(left, y), (left + wide, y)], "#ff4f6d", 1.6)
-        canvas.text(left + wide, y - 6, "what a tile has", 13, "#ff4f6d", anchor="end")
-    x, y = float(left), top + high + 40
-    for name, colour in CATEGORIES.items():
-        share = int(plan.by_category[name].sum())
-        label = f"{name.replace('_', ' ')}  {share / 1024:,.0f} KiB"
-        if x + 40 + len(label) * 8 > left + wide:
-            x, y = float(left), y + 30
-        canvas.box(x, y - 11, 13, 13, colour, radius=2)
-        canvas.text(x + 20, y, label, 13, t.faint)
-        x += 46 + len(label) * 7.6
+        red, green, blue = (int(c) for c in colours[i])
+        ink = "#07090f" if red * 0.3 + green * 0.6 + blue * 0.1 > 120 else "#ffffff"
+        with fig.item(f"tile {i}", f"{name}: {words(values[i])}"):
+            fig.box(x + 2, y + 2, side - 4, side - 4, f"#{red:02x}{green:02x}{blue:02x}", t.line, 5)
+            fig.text(x + side / 2, y + side / 2, f"tile {i}", min(13, side / 4.5), ink, bold=True, anchor="middle")
+            if side > 80:
+                fig.text(x + side / 2, y + side / 2 + 18, words(values[i]), 11, ink, anchor="middle")

@@ -70,7 +70,7 @@ def test_the_gradient_is_the_slope_of_the_reference(cls, sample):
         if value.dtype.is_floating:
             direction = random.standard_normal(value.shape)
             moves.append((value, direction, slope_by_steps(value.name, direction)))
-    seed = g.add_input("dy", op.outputs[0].dtype, op.outputs[0].shape)
+    seed = g.add_input("seed", op.outputs[0].dtype, op.outputs[0].shape)
     answer = op.gradient(g, seed, *[None] * (len(op.outputs) - 1))
     answer = answer if isinstance(answer, tuple) else (answer,)
     assert len(answer) == len(op.operand_fields)
@@ -81,7 +81,7 @@ def test_the_gradient_is_the_slope_of_the_reference(cls, sample):
     for i, gradient in enumerate(x for x in flat if x is not None):
         g.set_output(f"gradient{i}", gradient)
     oracle = Evaluation(g, precision=np.float64)
-    oracle.run(arrays | {"dy": weights})
+    oracle.run(arrays | {"seed": weights})
     for value, direction, expected in moves:
         gradient = by_value[value]
         found = 0.0 if gradient is None else float((oracle.values[gradient.name] * direction).sum())

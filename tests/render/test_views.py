@@ -36,7 +36,9 @@ def one_vertex():
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("theme", ["dark", "light", "print"])
 def test_every_view_in_every_theme(executable, tmp_path, view, theme):
-    facts = executable.render(tmp_path / "a.png", view=view, theme=theme, **({"size": 640} if view == "computation" else {}))
+    facts = executable.render(
+        tmp_path / "a.png", view=view, theme=theme, **({"size": 640} if view == "computation" else {})
+    )
     assert facts["vertices"] == executable.num_vertices and facts["edges"] == executable.num_edges
     corner = np.asarray(PIL_Image.open(tmp_path / "a.png").convert("RGB"))[:12, -12:].mean()
     assert corner < 60 if theme == "dark" else corner > 200

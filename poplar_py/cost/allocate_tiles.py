@@ -1,0 +1,235 @@
+"""Placement of what lies on the tiles of a machine: thousands of small allocations that share their lifetimes.
+
+A tile is what is always live, one thing after another at the bottom, and above it what shares memory by liveness. Two
+tiles whose things have the same sizes and the same lifetimes are one allocation: it is solved once, whatever the
+things are called. Each is placed by a few orders until one is within `GOOD` of the largest sum of live bytes; the
+few that none serves are searched (allocate_improve.py), the worst first, within a number of states, not seconds: the
+same program gives the same plan on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .allocate_order import fit, load_of, most_in
+from .allocate_sections import sections_of
+
+GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
+FINE = 1.008  # at which it is not searched for either: the plan promises 1.01
+SEARCH_CELLS = 150_000_000  # sections of things the searches of one plan may look at, about 2 s
+
+
+def place_tiles(
+    first: np.ndarray,
+    entity: np.ndarray,
+    size: np.ndarray,
+    alive: np.ndarray,
+    always: np.ndarray,
+    base: np.ndarray,
+    align: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets for the things of many tiles.
+
+    first: int64[tiles + 1], where each tile's things start; entity, size: a thing's column of `alive` and its bytes;
+    alive: bool[steps, entities], which entities hold bytes at the same time; always: bool[entities], live from load to
+    the end; base: int64[tiles], bytes in use at the bottom of each tile; align: of every thing, bytes. Things of an
+    entity that is neither alive nor always live get an offset like things that meet nothing.
+    Returns (offset per thing, end per tile, end of the always-live part per tile).
+    """
+    tiles = len(first) - 1
+    offset = np.zeros(len(size), np.int64)
+    cells = (size + align - 1) // align
+    run_first, begins, ends, sections = lifetimes(np.asarray(alive, bool) & ~always)
+    kind = _kinds(run_first, begins, ends, always)
+    tile = np.repeat(np.arange(tiles), np.diff(first))
+    order = np.lexsort((kind[entity], -size, ~always[entity], tile))
+    low = (base + align - 1) // align
+    fixed_cells = np.where(always[entity], cells, 0)[order]
+    before = np.concatenate([[0], np.cumsum(fixed_cells)])
+    offset[order] = before[:-1] - before[first[tile]] + low[tile]
+    bottom = low + before[first[1:]] - before[first[:-1]]  # in units of `align`
+    fixed_count = np.bincount(tile[always[entity]], minlength=tiles)
+    same = _same_tiles(first + np.concatenate([fixed_count, [0]]), first[1:], kind[entity[order]], size[order])
+    every = np.flatnonzero(same == np.arange(tiles))
+    above = np.zeros(len(size), np.int64)
+    start = first[:-1] + fixed_count
+    peak, load = place_each(
+        every, start, first[1:], entity[order], cells[order], run_first, begins, ends, sections, above, GOOD
+    )
+    _search(every, start, first[1:], entity[order], cells[order], (run_first, begins, ends), above, peak, load)
+    _copy(same, start, first[1:], above)
+    sharing = ~always[entity[order]]
+    offset[order[sharing]] = above[sharing] + bottom[tile[order[sharing]]]
+    offset *= align
+    floor, end = base.copy(), base.copy()
+    held = always[entity]
+    np.maximum.at(floor, tile[held], (offset + size)[held])
+    np.maximum.at(end, tile, offset + size)
+    return offset, end, floor
+
+
+def lifetimes(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Runs of sections of each column: (first int64[entities + 1], begins, ends, number of sections)."""
+    steps, entities = alive.shape
+    if not steps or not entities:
+        return np.zeros(entities + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), 0
+    edge = np.zeros((entities, steps + 2), bool)
+    edge[:, 1:-1] = alive.T
+    changed = edge[:, 1:] != edge[:, :-1]
+    owner, at = np.nonzero(changed)
+    lower, upper, owner = at[::2].astype(np.int64), at[1::2].astype(np.int64), owner[::2]
+    first = np.searchsorted(owner, np.arange(entities + 1)).astype(np.int64)
+    return first, *sections_of(first, lower, upper)
+
+
+def _kinds(first: np.ndarray, begins: np.ndarray, ends: np.ndarray, always: np.ndarray) -> np.ndarray:
+    """A number per entity, the same for those with the same lifetime."""
+    seen: dict[bytes, int] = {}
+    both = np.stack([begins, ends], axis=1)
+    return np.array(
+        [
+            -1 if always[e] else seen.setdefault(both[first[e] : first[e + 1]].tobytes(), len(seen))
+            for e in range(len(always))
+        ],
+        np.int64,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _same_tiles(start, stop, kind, size):
+    """For each tile the first tile with the same sizes and lifetimes, int64[tiles]; compared, not only hashed."""
+    tiles = stop.size
+    result = np.arange(tiles)
+    room = 1
+    while room < 2 * tiles:
+        room *= 2
+    slots = np.full(room, -1, np.int64)
+    for t in range(tiles):
+        h = np.uint64(stop[t] - start[t])
+        for i in range(start[t], stop[t]):
+            h = (h ^ np.uint64(kind[i] * 1000003 + size[i])) * np.uint64(0x9E3779B97F4A7C15)
+            h ^= h >> np.uint64(29)
+        slot = np.int64(h & np.uint64(room - 1))
+        while slots[slot] >= 0:
+            u = slots[slot]
+            equal = stop[u] - start[u] == stop[t] - start[t]
+            if equal:
+                for i in range(stop[t] - start[t]):
+                    if kind[start[t] + i] != kind[start[u] + i] or size[start[t] + i] != size[start[u] + i]:
+                        equal = False
+                        break
+            if equal:
+                result[t] = u
+                break
+            slot = (slot + 1) & (room - 1)
+        else:
+            slots[slot] = t
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _copy(same, start, stop, above):
+    for t in range(same.size):
+        u = same[t]
+        if u != t:
+            above[start[t] : stop[t]] = above[start[u] : stop[u]]
+
+
+@njit(cache=True, nogil=True)
+def things_of(entity, run_first, begins, ends):
+    """Runs of sections of a tile's things: (first, begins, ends)."""
+    n = entity.size
+    first = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        first[i + 1] = first[i] + run_first[entity[i] + 1] - run_first[entity[i]]
+    low, high = np.empty(first[n], np.int64), np.empty(first[n], np.int64)
+    for i in range(n):
+        e = entity[i]
+        low[first[i] : first[i + 1]] = begins[run_first[e] : run_first[e + 1]]
+        high[first[i] : first[i + 1]] = ends[run_first[e] : run_first[e + 1]]
+    return first, low, high
+
+
+@njit(cache=True, nogil=True)
+def place_each(every, start, stop, entity, cells, run_first, begins, ends, sections, above, good):
+    """Fill `above` with the offsets of the tiles `every`; (peak, largest sum of live things) of each, in cells."""
+    peaks, loads = np.zeros(every.size, np.int64), np.zeros(every.size, np.int64)
+    none = np.zeros(0, np.int64)
+    for k in range(every.size):
+        t = every[k]
+        here = entity[start[t] : stop[t]]
+        size = cells[start[t] : stop[t]]
+        n = here.size
+        first, low, high = things_of(here, run_first, begins, ends)
+        whole = np.bool_(True)
+        for i in range(n):
+            if first[i] == first[i + 1]:
+                whole = False
+        if n == 0:
+            continue
+        if not whole:  # never alive: no thing of the tile meets it, and it needs a place nonetheless
+            for i in range(n):
+                if first[i] == first[i + 1]:
+                    peaks[k] = max(peaks[k], size[i])
+        living = np.array([i for i in range(n) if first[i + 1] > first[i]])
+        if living.size == 0:
+            continue
+        if living.size < n:
+            here, size = here[living], size[living]
+            first, low, high = things_of(here, run_first, begins, ends)
+        m = living.size
+        load = load_of(size, first, low, high, sections)
+        loads[k] = load.max()
+        ones, zeros, far = np.ones(m, np.int64), np.zeros(m, np.int64), np.full(m, np.int64(1) << 60)
+        unpaired = np.zeros(m + 1, np.int64)
+        best = np.int64(1) << 60
+        for turn in range(7):
+            if best <= loads[k] * good:
+                break
+            if turn == 0:
+                key = -size.astype(np.float64)
+            elif turn == 1:
+                key = -most_in(load, first, low, high) * size.astype(np.float64)
+            elif turn == 2:
+                key = -(high[first[1:] - 1] - low[first[:-1]] + 1.0) * size
+            elif turn == 3:
+                key = -(high[first[1:] - 1] - low[first[:-1]] + 1.0)
+            elif turn == 4:
+                key = low[first[:-1]].astype(np.float64)
+            elif turn == 5:
+                key = -high[first[1:] - 1].astype(np.float64)
+            else:
+                key = -most_in(load, first, low, high).astype(np.float64)
+            order = np.argsort(key, kind="mergesort")
+            offset, peak = fit(
+                order, size, ones, zeros, far, 1, unpaired, none, first, low, high, turn == 2, best - 1
+            )  # fmt: skip
+            if peak >= 0:
+                best = peak
+                for i in range(m):
+                    above[start[t] + living[i]] = offset[i]
+        peaks[k] = max(peaks[k], best)
+    return peaks, loads
+
+
+def _search(every, start, stop, entity, cells, runs, above, peak, load) -> None:
+    """Better placements for the tiles whose orders did badly, the worst first."""
+    from .allocate import Problem
+    from .allocate_improve import Improving
+
+    ratio = peak / np.maximum(load, 1)
+    left = SEARCH_CELLS
+    for k in np.argsort(-ratio, kind="stable")[: int((ratio > FINE).sum())]:
+        here = slice(start[every[k]], stop[every[k]])
+        first, low, high = things_of(entity[here], *runs)
+        work = Improving(Problem(cells[here], low, high + 1, first=first), int(load[k] * GOOD), np.inf, 0.0)
+        one_state = max(int((high - low + 1).sum()), 1)
+        work.most_states = min(left, SEARCH_CELLS // 20) // one_state
+        if work.most_states < 2 * len(first):
+            return
+        work.run()
+        left -= int(work.state[0]) * one_state
+        if work.high >= 0 and work.high < peak[k]:
+            above[here] = work.result().offset
+            peak[k] = work.high

@@ -1,0 +1,592 @@
+"""Convolutions on tiles: a vertex a piece of the plan, operands gathered run by run, partial results added over tiles.
+
+Values are stored in blocks of channels (stored.py), weights as (groups, out blocks, in blocks, *kernel, channels in,
+channels out): every piece of a plan is then a list of runs of either. Values and weights stored otherwise are rearranged
+first, by a copy. Nothing is padded, dilated, flipped or transposed on the way: what meets is in the vertices' `shape`
+(codelet/convolve.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..codelet.convolve import AXIS, HEAD, SHAPE_SIZE
+from ..dtypes import INT, DType
+from ..graph import StoredView, Tensor, Windows
+from ..graph.variable import expand_runs
+from .conv_params import ConvParams
+from .conv_plan import (
+    AXES,
+    FORWARD,
+    INPUT_GRADIENT,
+    WEIGHTS_GRADIENT,
+    ConvPlan,
+    Problem,
+    plan_convolution,
+)
+from .mapping import map_linearly, map_runs
+from .reach import Reach
+from .stored import block_of, blocks_of, field_view, in_blocks
+
+if TYPE_CHECKING:
+    from .lowering import Lowering
+
+STILL = Reach(1, 1, 1)  # an axis that is not there
+
+
+def widths(params: ConvParams) -> tuple[int, int, int]:
+    """Channels of a block of input and output, and how many groups share a block."""
+    groups, i, o = params.num_groups, params.input_channels_per_group, params.output_channels_per_group
+    if groups == 1 or min(i, o) >= 8:
+        return block_of(i), block_of(o), 1
+    fit = [h for h in range(1, groups + 1) if groups % h == 0 and h * max(i, o) <= 32]
+    held = max(fit, default=1)
+    return held * i, held * o, held
+
+
+def problem_of(at: Lowering, params: ConvParams, kind: str, out_dtype: DType, options: Mapping[str, Any]) -> Problem:
+    """The planner's view of one of the three products of a convolution."""
+    i, o, held = widths(params)
+    reaches = tuple([STILL] * (3 - len(params.reaches)) + list(params.reaches))
+    groups = params.num_groups // held
+    ins, outs = params.input_channels_per_group * held // i, params.output_channels_per_group * held // o
+    if kind == INPUT_GRADIENT:
+        i, o, ins, outs = o, i, outs, ins
+        reaches = tuple(r.swapped for r in reaches)
+    partials = at.partials(params.input_type, options)
+    return Problem(
+        kind, params.batch_size, groups, ins, i, outs, o, held, reaches, params.input_type, out_dtype, partials
+    )
+
+
+def plan_of(
+    at: Lowering, params: ConvParams, kind: str, options: Mapping[str, Any] | None = None, out_dtype: Any = None
+) -> ConvPlan:
+    """The plan of one of the three products. Raises GraphMemoryAllocationError."""
+    options = at.matmul_options | dict(options or {})
+    problem = problem_of(at, params, kind, out_dtype or params.input_type, options)
+    return plan_convolution(
+        problem, at.target, num_tiles=len(at.tiles), proportion=options["available_memory_proportion"],
+        constraints=options.get("plan_constraints") or None,
+    )  # fmt: skip
+
+
+# operands --------------------------------------------------------------------------------------------------------------
+
+
+def create_input(at: Lowering, params: ConvParams, name: str) -> Tensor:
+    """An input variable (batch, channels, *field) in blocks of channels, spread evenly in whole places."""
+    i, _, _ = widths(params)
+    batch, channels, *field = params.input_shape
+    stored = at.variable(params.input_type, (batch, channels // i, *field, i), name, mapping=None)
+    if stored.size:
+        map_linearly(at.graph, stored, grain=i)
+    return field_view(stored)
+
+
+def weights_view(stored: Tensor) -> Tensor:
+    """Stored weights (groups, out blocks, in blocks, *kernel, in, out) seen as (out channels, in of a group, *kernel);
+    of groups that share blocks, (blocks, *kernel, groups, in, out), likewise."""
+    last = stored.ndim - 1
+    return StoredView(stored, [(0, 1, last), (2, last - 1), *((a,) for a in range(3, last - 1))])
+
+
+def together_view(stored: Tensor) -> Tensor:
+    """Weights (blocks, *kernel, groups of the block, in, out) seen as (out channels, in of a group, *kernel)."""
+    last = stored.ndim - 1
+    return StoredView(stored, [(0, last - 2, last), (last - 1,), *((a,) for a in range(1, last - 2))])
+
+
+def _weights_shape(params: ConvParams) -> tuple[int, ...]:
+    i, o, held = widths(params)
+    ins, outs = params.input_channels_per_group, params.output_channels_per_group
+    if held > 1:
+        return (params.num_groups // held, *params.kernel_shape, held, ins, outs)
+    return (params.num_groups, outs // o, ins // i, *params.kernel_shape, i, o)
+
+
+def _seen_weights(stored: Tensor, params: ConvParams) -> Tensor:
+    return together_view(stored) if widths(params)[2] > 1 else weights_view(stored)
+
+
+def create_weights(at: Lowering, params: ConvParams, name: str, options: Mapping[str, Any] | None = None) -> Tensor:
+    """Weights (out channels, in of a group, *kernel) where the plan of the forward product reads them."""
+    stored = at.variable(params.input_type, _weights_shape(params), name, mapping=None)
+    if stored.size and 0 not in params.output_shape:
+        plan = plan_of(at, params, FORWARD, options)
+        tiles = _tiles(at, plan, params, name)
+        _map_weights(at, stored, plan, tiles)
+    elif stored.size:
+        map_linearly(at.graph, stored)
+    return _seen_weights(stored, params)
+
+
+def _tiles(at: Lowering, plan: ConvPlan, params: ConvParams, name: str) -> np.ndarray:
+    """Tiles of the pieces of a plan, (batch, field0, field1, field2, groups, a, y); kept, so that the product runs where
+    its weights lie."""
+    key = (at.graph.path(name), plan)
+    kept = at.kept_tiles
+    if key not in kept:
+        parts = [*plan.parts[:6], plan.parts[6] // plan.passes]
+        kept[key] = at.take_tiles(plan.num_tiles).reshape(parts)
+    return np.concatenate([kept[key]] * plan.passes, axis=6) if plan.passes > 1 else kept[key]
+
+
+def _map_weights(at: Lowering, stored: Tensor, plan: ConvPlan, tiles: np.ndarray) -> None:
+    """Every piece of the weights over the tiles that read it: its rows in runs of even length."""
+    p = plan.problem
+    each = p.taps * p.tap_elements
+    readers = np.moveaxis(tiles.reshape(-1, *tiles.shape[4:]), 0, -1)  # groups, a, y, readers
+    g, a, y = (i.reshape(-1) for i in np.indices(readers.shape[:3]))
+    gb, ab, yb = (plan.bounds[n] for n in ("groups", "a", "y"))
+    rows = (gb[g + 1] - gb[g]) * (yb[y + 1] - yb[y])
+    length = (ab[a + 1] - ab[a]) * each
+    count = readers.shape[3]
+    cuts = np.maximum(np.minimum(-(-count // np.maximum(rows, 1)), length // max(p.y_width, 1)), 1)
+    piece = np.repeat(np.arange(len(g)), rows * cuts)
+    k = expand_runs(np.zeros(len(g), np.int64), rows * cuts)
+    row, cut = np.divmod(k, cuts[piece])
+    grain = length[piece] // p.y_width
+    begin = cut * grain // cuts[piece] * p.y_width
+    stop = (cut + 1) * grain // cuts[piece] * p.y_width
+    stop = np.where(cut == cuts[piece] - 1, length[piece], stop)
+    y_count = np.maximum(yb[y + 1] - yb[y], 1)[piece]
+    line = (gb[g][piece] + row // y_count) * p.y_blocks + yb[y][piece] + row % y_count
+    start = line * (p.a_blocks * each) + ab[a][piece] * each
+    tile = readers.reshape(len(g), count)[piece, k * count // (rows * cuts)[piece]]
+    order = np.argsort(start + begin)
+    map_runs(at.graph, stored.flatten(), (start + begin)[order], (start + stop)[order], tile[order])
+
+
+def _as_stored(at: Lowering, x: Tensor, width: int, name: str) -> Tensor:
+    """x as (batch, blocks, *field, width), rearranged where it is stored otherwise."""
+    stored = blocks_of(x)
+    if stored is not None and stored.shape[-1] == width and stored.flatten().is_contiguous:
+        return stored
+    shape = (x.shape[0], x.shape[1] // width, *x.shape[2:], width)
+    rearranged = at.variable(x.dtype, shape, f"{name}/rearranged", mapping=None)
+    map_linearly(at.graph, rearranged, grain=width)
+    at.copy(in_blocks(x, width), rearranged, f"{name}/rearrange")
+    return rearranged
+
+
+def _as_weights(at: Lowering, w: Tensor, params: ConvParams, name: str) -> Tensor:
+    """Weights as they are stored, rearranged where they are stored otherwise."""
+    shape = _weights_shape(params)
+    if isinstance(w, StoredView) and w.stored.shape == shape and w.same_as(_seen_weights(w.stored, params)):
+        return w.stored
+    rearranged = at.variable(w.dtype, shape, f"{name}/weights-rearranged", mapping=None)
+    map_linearly(at.graph, rearranged)
+    view = _seen_weights(rearranged, params)
+    assert isinstance(view, StoredView)
+    at.copy(view.operand(w), rearranged, f"{name}/rearrange-weights")
+    return rearranged
+
+
+def flat_weights(w: Tensor) -> Tensor:
+    """Weights (groups, out, in, *kernel) as (out channels, in of a group, *kernel)."""
+    if isinstance(w, StoredView):
+        return StoredView(w.stored, [(*w.groups[0], *w.groups[1]), *w.groups[2:]])
+    return w.flatten(0, 2)
+
+
+def grouped_weights(w: Tensor, params: ConvParams) -> Tensor:
+    """Weights (out channels, in of a group, *kernel) as (groups, out, in, *kernel)."""
+    if not isinstance(w, StoredView) or widths(params)[2] > 1:
+        return w.reshape(params.weights_shape)
+    return StoredView(w.stored, [w.groups[0][:1], w.groups[0][1:], *w.groups[1:]])
+
+
+def kind_of_pass(name: str) -> str:
+    """The product that an option `pass` means."""
+    return INPUT_GRADIENT if name.endswith("_bwd") else WEIGHTS_GRADIENT if name.endswith("_wu") else FORWARD
+
+
+# products --------------------------------------------------------------------------------------------------------------
+
+
+def convolve(
+    at: Lowering, x: Tensor, w: Tensor, params: ConvParams, name: str, *, kind: str = FORWARD, out_dtype: Any = None,
+    options: Mapping[str, Any] | None = None,
+) -> Tensor:  # fmt: skip
+    """The output of a convolution of x, or for INPUT_GRADIENT the gradient of its input, x being that of its output.
+
+    Raises GraphMemoryAllocationError where no plan fits.
+    """
+    shape = params.output_shape if kind == FORWARD else params.input_shape
+    dtype = out_dtype or x.dtype
+    problem = problem_of(at, params, kind, dtype, at.matmul_options | dict(options or {}))
+    with at.scope(name):
+        out = at.variable(
+            dtype, (shape[0], shape[1] // problem.y_width, *shape[2:], problem.y_width), "out", mapping=None
+        )
+        if out.size == 0 or x.size == 0:
+            if out.size:
+                map_linearly(at.graph, out)
+                at.fill(out, 0)
+            return field_view(out)
+        plan = plan_of(at, params, kind, options, dtype)
+        a = _as_stored(at, x, problem.a_width, "in")
+        weights = _as_weights(at, w, params, "in")
+        at.plans[at.graph.path("plan")] = plan
+        tiles = _home(at, weights, plan, params) if kind == FORWARD else _tiles(at, plan, params, "plan")
+        plan, tiles = _cut_by_grain(at, plan, tiles)
+        goal = _Goal(at, plan, tiles, _lines(plan, out), out, "")
+        for number in range(plan.passes):
+            _product(at, plan, tiles, number, {"a": _value(plan, a), "w": _weights(plan, weights)}, goal)
+        goal.finish()
+    return field_view(out)
+
+
+def _cut_by_grain(at: Lowering, plan: ConvPlan, tiles: np.ndarray) -> tuple[ConvPlan, np.ndarray]:
+    """The plan with its pieces cut into the vertices of grain "row": one a sample, block of either side and row of the
+    result (for the gradient of weights, a piece's rows together), on the tile of their piece."""
+    if at.grain != "row" or plan.problem.together:
+        return plan, tiles
+    single = ("batch", "groups", "a", "y")
+    if plan.problem.kind != WEIGHTS_GRADIENT:
+        single += ("field0", "field1")
+    bounds = dict(plan.bounds)
+    for axis, name in enumerate(AXES):
+        if name in single:
+            count = np.diff(plan.bounds[name])
+            tiles = np.repeat(tiles, count, axis=axis)
+            bounds[name] = np.arange(int(plan.bounds[name][-1]) + 1)
+    return replace(plan, bounds=bounds, passes=1, by_row=True), tiles
+
+
+def _home(at: Lowering, weights: Tensor, plan: ConvPlan, params: ConvParams) -> np.ndarray:
+    """The tiles a forward product runs on: those its weights were spread over, where that was for this plan."""
+    name = weights.variables()[0].name
+    if (name, plan) in at.kept_tiles:
+        return _tiles_named(at, name, plan)
+    return _tiles(at, plan, params, "plan")
+
+
+def _tiles_named(at: Lowering, name: str, plan: ConvPlan) -> np.ndarray:
+    tiles = at.kept_tiles[name, plan]
+    return np.concatenate([tiles] * plan.passes, axis=6) if plan.passes > 1 else tiles
+
+
+def weights_gradient(
+    at: Lowering, x: Tensor, dy: Tensor, params: ConvParams, name: str, *, options: Mapping[str, Any] | None = None
+) -> Tensor:
+    """The gradient of the weights of a convolution of x, dy being that of its output; (out channels, in, *kernel)."""
+    problem = problem_of(at, params, WEIGHTS_GRADIENT, x.dtype, at.matmul_options | dict(options or {}))
+    with at.scope(name):
+        out = at.variable(x.dtype, _weights_shape(params), "out", mapping=None)
+        if dy.size == 0 or x.size == 0:
+            map_linearly(at.graph, out)
+            at.fill(out, 0)
+            return _seen_weights(out, params)
+        plan = plan_of(at, params, WEIGHTS_GRADIENT, options)
+        a, b = _as_stored(at, x, problem.a_width, "in"), _as_stored(at, dy, problem.y_width, "gradient")
+        at.plans[at.graph.path("plan")] = plan
+        plan, tiles = _cut_by_grain(at, plan, _tiles(at, plan, params, "plan"))
+        goal = _Goal(at, plan, tiles, _weight_rows(plan), out, "")
+        for number in range(plan.passes):
+            _product(at, plan, tiles, number, {"a": _value(plan, a), "dy": _Runs(_lines(plan, b), b)}, goal)
+        goal.finish()
+    return _seen_weights(out, params)
+
+
+# pieces ----------------------------------------------------------------------------------------------------------------
+
+
+class _Pieces:
+    """Columns over the vertices of some pass: where the piece of each begins and ends on every one of AXES."""
+
+    def __init__(self, plan: ConvPlan, number: int | None = None):
+        counts = list(plan.parts)
+        grid = np.indices(counts)
+        if number is not None and plan.passes > 1:
+            each = counts[6] // plan.passes
+            grid = grid[..., number * each : (number + 1) * each]
+        self.at = dict(zip(AXES, (i.reshape(-1) for i in grid), strict=True))
+        self.begin = {n: plan.bounds[n][:-1][i] for n, i in self.at.items()}
+        self.end = {n: plan.bounds[n][1:][i] for n, i in self.at.items()}
+        self.n = len(self.at["batch"])
+        self.groups = int(plan.bounds["groups"][-1])  # all there are
+
+    def size(self, axis: str) -> np.ndarray:
+        return self.end[axis] - self.begin[axis]
+
+    def taken(self, rows: np.ndarray) -> _Pieces:
+        """Some of the pieces."""
+        some = object.__new__(_Pieces)
+        some.at, some.begin, some.end = ({n: c[rows] for n, c in t.items()} for t in (self.at, self.begin, self.end))
+        some.n, some.groups = len(rows), self.groups
+        return some
+
+
+class _Runs:
+    """The rows that pieces are made of, in a flat stored tensor: `find(pieces)` gives (first place of every row, rows of
+    a piece, elements of its rows)."""
+
+    def __init__(self, find: Any, tensor: Tensor):
+        self.find = find
+        self.flat = tensor.flatten()
+
+    def windows(self, pieces: _Pieces) -> Windows:
+        first, rows, length = self.find(pieces)
+        return rows_on(self.flat, first, rows, length)
+
+
+def rows_on(flat: Tensor, first: np.ndarray, rows: np.ndarray, length: np.ndarray) -> Windows:
+    """Windows of listed rows, as rows of one stride where every window's are: overlapping ones are then sent once."""
+    begin = np.cumsum(rows) - rows
+    if not len(first) or (rows == 0).any():
+        return flat.listed_rows(first, rows, length)
+    step = np.where(rows > 1, first[np.minimum(begin + 1, len(first) - 1)] - first[begin], length)
+    expected = np.repeat(first[begin], rows) + _within(rows) * np.repeat(step, rows)
+    if (step < 0).any() or not np.array_equal(expected, first):
+        return flat.listed_rows(first, rows, length)
+    return flat.windows(first[begin], length, rows, step)
+
+
+def _nest(counts: list[np.ndarray], strides: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of nested loops, `counts[i]` turns of `strides[i]` for every piece: (rows of a piece, place of every row)."""
+    rows = np.prod(counts, axis=0)
+    piece = np.repeat(np.arange(len(rows)), rows)
+    k = expand_runs(np.zeros(len(rows), np.int64), rows)
+    place = np.zeros(len(k), np.int64)
+    for count, stride in zip(reversed(counts), reversed(strides), strict=True):
+        k, turn = np.divmod(k, count[piece])
+        place += turn * stride
+    return rows, place
+
+
+def _field_rows(
+    pieces: _Pieces,
+    field: list[tuple[np.ndarray, np.ndarray]],
+    sizes: tuple[int, ...],
+    width: int,
+    blocks: int,
+    axis: str,
+) -> Any:
+    """Rows of pieces of a value (batch, groups x blocks, *sizes, width): `field` the places [first, stop) of each field
+    axis, `axis` the one of AXES that cuts its blocks."""
+    s0, s1, s2 = sizes
+    extent = [stop - first for first, stop in field]
+    block = pieces.begin["groups"] * blocks + pieces.begin[axis]
+    start = ((pieces.begin["batch"] * (blocks * pieces.groups) + block) * s0 + field[0][0]) * s1 + field[1][0]
+    start = (start * s2 + field[2][0]) * width
+    counts = [pieces.size("batch"), pieces.size("groups"), pieces.size(axis), extent[0], extent[1]]
+    plane = s0 * s1 * s2 * width
+    strides = [pieces.groups * blocks * plane, blocks * plane, plane, s1 * s2 * width, s2 * width]
+    counts = [np.where(extent[2] > 0, c, 0) if i == 4 else c for i, c in enumerate(counts)]
+    rows, place = _nest(counts, strides)
+    return np.repeat(start, rows) + place, rows, extent[2] * width
+
+
+def seen_places(plan: ConvPlan, pieces: _Pieces) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Places of a that the pieces meet, on every field axis: (first, stop)."""
+    found = []
+    for d, reach in enumerate(plan.problem.reaches):
+        bounds = plan.bounds[f"field{d}"]
+        first, stop = reach.seen(bounds[:-1], bounds[1:])
+        which = pieces.at[f"field{d}"]
+        found.append((first[which], stop[which]))
+    return found
+
+
+def _value(plan: ConvPlan, a: Tensor) -> _Runs:
+    """What pieces read of a."""
+    p = plan.problem
+    sizes = tuple(r.size for r in p.reaches)
+    return _Runs(lambda pieces: _field_rows(pieces, seen_places(plan, pieces), sizes, p.a_width, p.a_blocks, "a"), a)
+
+
+def _lines(plan: ConvPlan, y: Tensor) -> Any:
+    """What pieces are of y."""
+    p = plan.problem
+    sizes = tuple(r.windows for r in p.reaches)
+
+    def find(pieces: _Pieces) -> Any:
+        field = [(pieces.begin[f"field{d}"], pieces.end[f"field{d}"]) for d in range(3)]
+        return _field_rows(pieces, field, sizes, p.y_width, p.y_blocks, "y")
+
+    return find
+
+
+def _weight_rows(plan: ConvPlan) -> Any:
+    """Rows of weights that pieces read or make: one for every group and block on the side the rows are for."""
+    p = plan.problem
+    each = p.taps * p.tap_elements
+    turned = p.kind == INPUT_GRADIENT
+    row_axis, col_axis = ("a", "y") if turned else ("y", "a")
+    row_blocks, col_blocks = (p.a_blocks, p.y_blocks) if turned else (p.y_blocks, p.a_blocks)
+
+    def find(pieces: _Pieces) -> Any:
+        line = col_blocks * each
+        start = (pieces.begin["groups"] * row_blocks + pieces.begin[row_axis]) * line + pieces.begin[col_axis] * each
+        rows, place = _nest([pieces.size("groups"), pieces.size(row_axis)], [row_blocks * line, line])
+        return np.repeat(start, rows) + place, rows, pieces.size(col_axis) * each
+
+    return find
+
+
+def _weights(plan: ConvPlan, w: Tensor) -> _Runs:
+    return _Runs(_weight_rows(plan), w)
+
+
+def _shapes(at: Lowering, plan: ConvPlan, pieces: _Pieces, tile: np.ndarray, name: str) -> Windows:
+    """What vertices are told, SHAPE_SIZE numbers each: those on one tile that are told the same share it."""
+    axes = [pieces.at[f"field{d}"] for d in range(3)] + [pieces.size(n) for n in ("batch", "groups", "a", "y")]
+    key = np.zeros(pieces.n, np.int64)
+    for column in (*axes, tile):
+        key = key * (int(column.max(initial=0)) + 1) + column
+    _, lead, which = np.unique(key, return_index=True, return_inverse=True)
+    table = _shape_table(plan, pieces.taken(lead))
+    shape = at.graph.add_constant(INT, table.shape, table.astype(np.int32), name=name)
+    at.graph.set_tile_mapping(shape, tile[lead])
+    return shape.flatten().windows(which.reshape(-1) * SHAPE_SIZE, SHAPE_SIZE)
+
+
+def _shape_table(plan: ConvPlan, pieces: _Pieces) -> np.ndarray:
+    """The numbers that every piece's vertex is told: int64 (pieces, SHAPE_SIZE)."""
+    p = plan.problem
+    table = np.zeros((pieces.n, SHAPE_SIZE), np.int64)
+    ins, outs = pieces.size("a"), pieces.size("y")
+    if p.together:
+        ins, outs = p.a_width // p.held, p.y_width // p.held
+    head = (pieces.size("batch"), pieces.size("groups") * p.held, ins, p.a_width, outs, p.y_width)
+    for i, column in enumerate(head):
+        table[:, i] = column
+    for d, (reach, (first, stop)) in enumerate(zip(p.reaches, seen_places(plan, pieces), strict=True)):
+        begin, end = pieces.begin[f"field{d}"], pieces.end[f"field{d}"]
+        offset = reach.offset + reach.y_step * begin - reach.x_step * first
+        low, high = (np.clip(limit - begin, 0, end - begin) for limit in reach.y_used)
+        columns = (
+            reach.taps, stop - first, end - begin, reach.x_step, reach.y_step, reach.tap_step, offset, low, high,
+            *reach.taps_used,
+        )  # fmt: skip
+        for i, column in enumerate(columns):
+            table[:, HEAD + AXIS * d + i] = column
+    return table
+
+
+def _product(
+    at: Lowering, plan: ConvPlan, tiles: np.ndarray, number: int, operands: dict[str, _Runs], goal: _Goal
+) -> None:
+    """One compute set: a vertex a piece of one pass."""
+    p = plan.problem
+    pieces = _Pieces(plan, number)
+    each = tiles.shape[6] // plan.passes
+    tile = tiles[..., number * each : (number + 1) * each].reshape(-1)
+    used = np.flatnonzero((pieces.size("y") > 0) & (pieces.size("groups") > 0))
+    if len(used) < pieces.n:
+        pieces, tile = pieces.taken(used), tile[used]
+    suffix = "" if plan.passes == 1 else f"_{number}"
+    shape = _shapes(at, plan, pieces, tile, f"shape{suffix}")
+    width = p.a_width if p.kind == INPUT_GRADIENT and not p.together else p.y_width
+    lines = pieces.size("batch") * pieces.size("field0") * pieces.size("field1")
+    at.execute(
+        p.codelet("" if plan.by_row else plan.method) + ("Row" if plan.by_row else ""), f"product{suffix}", tile, **{f: runs.windows(pieces) for f, runs in operands.items()},
+        shape=shape, out=goal.windows(pieces, tile, number), groups=pieces.size("groups"), width=width, taps=p.taps,
+        lines=lines,
+    )  # fmt: skip
+
+
+class _Goal:
+    """Where a product's results go: straight to their place, or as partial results that are added up."""
+
+    def __init__(self, at: Lowering, plan: ConvPlan, tiles: np.ndarray, find: Any, out: Tensor, name: str):
+        self.at, self.plan, self.find, self.out = at, plan, find, out.flatten()
+        self.summed = plan.num_partials
+        self.sums: list[tuple] = []
+
+    def windows(self, pieces: _Pieces, tile: np.ndarray, number: int) -> Windows:
+        """What the vertices of a pass write."""
+        first, rows, length = self.find(pieces)
+        if self.summed == 1:
+            self._map(first, rows, length, tile)
+            return rows_on(self.out, first, rows, length)
+        size = rows * length
+        start = np.cumsum(size) - size
+        suffix = "" if self.plan.passes == 1 else f"_{number}"
+        partials = self.at.variable(self.plan.problem.partials, (int(size.sum()),), f"partials{suffix}", mapping=None)
+        map_runs(self.at.graph, partials, start, start + size, tile)
+        self.sums.append((partials, pieces, tile, first, rows, length, start, suffix))
+        return partials.windows(start, length, rows, length)
+
+    def _map(self, first: np.ndarray, rows: np.ndarray, length: np.ndarray, tile: np.ndarray) -> None:
+        each, width = np.repeat(tile, rows), np.repeat(length, rows)
+        order = np.argsort(first)
+        map_runs(self.at.graph, self.out, first[order], (first + width)[order], each[order])
+
+    def finish(self) -> None:
+        """Add the partial results of every piece in even shares on the tiles that made them."""
+        for partials, pieces, tile, first, rows, length, start, suffix in self.sums:
+            self._add(partials, pieces, tile, first, rows, length, start, suffix)
+
+    def _add(self, partials, pieces, tile, first, rows, length, start, suffix) -> None:
+        p = self.plan.problem
+        summed = AXES[:4] if p.kind == WEIGHTS_GRADIENT else ("a",)
+        key = np.zeros(pieces.n, np.int64)
+        for axis in AXES:
+            if axis not in summed:
+                key = key * len(self.plan.bounds[axis]) + pieces.at[axis]
+        order = np.lexsort((np.arange(pieces.n), key))
+        lead = order[:: self.summed]  # the first vertex of every set of partial results, then the others
+        members = order.reshape(-1, self.summed)
+        # partial results of a set lie on different tiles, one region each: rows of a matrix in element space
+        offset = start[members]
+        even = offset[:, 1:] - offset[:, :-1]
+        grain = p.y_width
+        run_first, run_length, run_piece, run_at = _joined_runs(first, rows, length, lead)
+        share = -(-(rows * length)[lead] // (self.summed * grain)) * grain  # what one tile adds
+        if self.plan.by_row:
+            share = (rows * length)[lead]
+        cut_first, cut_length, cut_at, cut_piece = _cut_at_shares(run_first, run_length, run_at, run_piece, share)
+        where = members[cut_piece, np.minimum(cut_at // share[cut_piece], self.summed - 1)]
+        to = tile[where]
+        order = np.argsort(cut_first)
+        map_runs(self.at.graph, self.out, cut_first[order], (cut_first + cut_length)[order], to[order])
+        source = offset[cut_piece, 0] + cut_at
+        if len(even) and (even == even[:, :1]).all():
+            seen = partials.windows(source, cut_length, self.summed, even[cut_piece, 0])
+        else:
+            rows_at = (offset[cut_piece] + cut_at[:, None]).reshape(-1)
+            seen = partials.listed_rows(rows_at, self.summed, cut_length)
+        self.at.execute(
+            "ReducePartialsAdd", f"reduce{suffix}", to, partials=seen, out=self.out.windows(cut_first, cut_length)
+        )
+
+
+def _within(rows: np.ndarray) -> np.ndarray:
+    return expand_runs(np.zeros(len(rows), np.int64), rows)
+
+
+def _joined_runs(first: np.ndarray, rows: np.ndarray, length: np.ndarray, lead: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Rows of the pieces `lead` joined where they continue one another: (first, length, number in lead, place in the
+    piece)."""
+    begin = np.cumsum(rows) - rows
+    count = rows[lead]
+    row = expand_runs(begin[lead], count)
+    piece = np.repeat(np.arange(len(lead)), count)
+    width = np.repeat(length[lead], count)
+    at = _within(count) * width
+    start = first[row]
+    new = np.ones(len(row), bool)
+    new[1:] = (start[1:] != start[:-1] + width[:-1]) | (piece[1:] != piece[:-1])
+    head = np.flatnonzero(new)
+    return start[head], np.add.reduceat(width, head), piece[head], at[head]
+
+
+def _cut_at_shares(
+    first: np.ndarray, length: np.ndarray, at: np.ndarray, piece: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Runs cut at the multiples of their piece's share: (first, length, place in the piece, piece)."""
+    each = share[piece]
+    low, high = at // each, (at + length - 1) // each
+    count = high - low + 1
+    which = np.repeat(np.arange(len(first)), count)
+    number = low[which] + _within(count)
+    begin = np.maximum(at[which], number * each[which])
+    end = np.minimum((at + length)[which], (number + 1) * each[which])
+    return first[which] + begin - at[which], end - begin, begin, piece[which]

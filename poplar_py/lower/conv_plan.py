@@ -1,0 +1,319 @@
+"""The partition planner of convolutions: over which tiles batch, field, groups and channels are split.
+
+A convolution's three products have one form: a value `a` meets weights or another value, place by place (reach.py). Its
+result is cut over batch, the field axes, groups, and the blocks of channels of either side; a block of work goes to
+each tile, which is sent what it reads of `a` (with the edges neighbours share) and of the other operand. Cuts over what
+is summed (a's channels; batch and field for the gradient of weights) leave partial results, which are added on the
+tiles that made them. The cost of a candidate is in tile cycles,
+
+    exchange of operands + product + exchange of partial results + reduction, each superstep with its sync
+
+with products and reductions priced by the codelets' own `cycles`; all candidates are priced at once, as columns. Where
+nothing fits the memory allowed, the result's channels are made in several passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..codelet.library import Library
+from ..cost.clock import exchange_cycles
+from ..dtypes import INT, DType
+from ..errors import GraphMemoryAllocationError
+from ..target import Target
+from .mapping import part_bounds
+from .reach import Reach
+
+FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT = "forward", "input_gradient", "weights_gradient"
+CODELETS = {FORWARD: "ConvPartial", INPUT_GRADIENT: "ConvInputGradient", WEIGHTS_GRADIENT: "ConvWeightsGradient"}
+AXES = ("batch", "field0", "field1", "field2", "groups", "a", "y")
+MOST_CANDIDATES = 400_000
+MAX_PASSES = 64
+NEAR_BEST = 1.03  # plans within this factor of the cheapest count as equally fast
+RUN_BYTES = 64  # what a run of elements costs beside its bytes: an edge, and a row of the exchange plan
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One product of a convolution. `y` is the result, or for the gradient of weights the other value; blocks and widths
+    are those of a group's channels, or of all where `held` groups share a block (`groups` then counts blocks)."""
+
+    kind: str
+    batch: int
+    groups: int
+    a_blocks: int
+    a_width: int
+    y_blocks: int
+    y_width: int
+    held: int
+    reaches: tuple[Reach, Reach, Reach]  # from the places of y to those of a
+    in_dtype: DType
+    out_dtype: DType
+    partials: DType
+
+    @property
+    def taps(self) -> int:
+        return int(np.prod([r.taps for r in self.reaches]))
+
+    @property
+    def together(self) -> bool:
+        """Whether blocks hold the channels of several groups."""
+        return self.held > 1
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Ways to do a tile's piece: the product units first, then what suits few channels better."""
+        if self.kind != FORWARD:
+            return ("",)
+        return (
+            ("", "Slic")
+            if self.together and self.a_width // self.held in (1, 2, 4)
+            else ("",)
+            if self.together
+            else ("", "Horizontal")
+        )
+
+    def codelet(self, method: str = "") -> str:
+        """Name of the codelet that does a tile's piece."""
+        return CODELETS[self.kind] + method + ("Together" if self.together else "")
+
+    @property
+    def tap_elements(self) -> int:
+        """Weights of a tap between a block of a and a block of y."""
+        return self.a_width * self.y_width // self.held
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """What each of AXES has to cut."""
+        return (self.batch, *(r.windows for r in self.reaches), self.groups, self.a_blocks, self.y_blocks)
+
+    @property
+    def macs(self) -> int:
+        """Products of elements summed."""
+        met = int(np.prod([r.count for r in self.reaches]))
+        return self.batch * self.groups * self.a_blocks * self.y_blocks * self.tap_elements * met
+
+    def __str__(self) -> str:
+        fields = [[getattr(r, n) for r in self.reaches if r != Reach(1, 1, 1)] for n in ("size", "windows", "taps")]
+        a, y, taps = ("x".join(map(str, f)) or "1" for f in fields)
+        channels = (self.a_blocks * self.a_width // self.held, self.y_blocks * self.y_width // self.held)
+        text = f"{self.kind.replace('_', ' ')} convolution {channels[0]} x {a} -> {channels[1]} x {y}, {taps} taps"
+        groups = self.groups * self.held
+        return f"{text}, batch {self.batch}{f', {groups} groups' if groups > 1 else ''}, {self.in_dtype}"
+
+
+@dataclass(frozen=True, eq=False)
+class ConvPlan:
+    """A split: `bounds` of every one of AXES (int64 piece limits), passes over the pieces of y, and the estimate: tile
+    cycles and bytes into the fullest tile by part, temporary bytes on it."""
+
+    problem: Problem
+    bounds: dict[str, np.ndarray]
+    passes: int = 1
+    cycles: Mapping[str, int] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    temp_bytes: int = 0
+    method: str = ""  # of Problem.methods
+    by_row: bool = False  # whether the pieces are those of single rows, of which a tile has many
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Pieces of every one of AXES."""
+        return tuple(len(self.bounds[name]) - 1 for name in AXES)
+
+    @property
+    def num_tiles(self) -> int:
+        return int(np.prod(self.parts)) // self.passes
+
+    @property
+    def num_partials(self) -> int:
+        """Partial results of an element."""
+        parts = self.parts
+        return int(np.prod(parts[:4])) if self.problem.kind == WEIGHTS_GRADIENT else parts[5]
+
+    def report(self) -> str:
+        """The plan in words, a line a fact."""
+        total = sum(self.cycles.values())
+        split = ", ".join(f"{name} {n}" for name, n in zip(AXES, self.parts, strict=True) if n > 1) or "none"
+        largest = ", ".join(f"{name} {int(np.diff(self.bounds[name]).max(initial=0))}" for name in AXES)
+        lines = [
+            f"{self.problem}, {self.problem.partials} partials, {self.problem.codelet(self.method)}",
+            f"  split     {split}: {self.num_tiles} tiles, {self.passes} pass(es)",
+            f"  piece     {largest} on the largest tile, {self.temp_bytes} bytes of it temporary",
+            f"  estimate  {total} cycles",
+        ]
+        lines += [f"    {part:<40}{n:>10} cycles{self.bytes.get(part, 0):>12} bytes" for part, n in self.cycles.items()]
+        return "\n".join(lines)
+
+
+def _splits(size: int, limit: int) -> np.ndarray:
+    """Numbers of pieces worth trying: those that cut `size` into pieces of distinct largest size."""
+    counts = np.arange(1, max(min(size, limit), 1) + 1)
+    _, first = np.unique(-(-size // counts), return_index=True)
+    return np.sort(counts[first])
+
+
+def _candidates(problem: Problem, tiles: int) -> np.ndarray:
+    """Columns of pieces of AXES whose product is at most `tiles`: int64 (7, candidates)."""
+    columns = np.ones((7, 1), np.int64)
+    for axis, size in enumerate(problem.sizes):
+        options = _splits(size, tiles)
+        product = columns.prod(axis=0)
+        wide = np.repeat(columns, len(options), axis=1)
+        wide[axis] = np.tile(options, columns.shape[1])
+        columns = wide[:, np.repeat(product, len(options)) * wide[axis] <= tiles]
+        if columns.shape[1] > MOST_CANDIDATES:  # keep those that cut most evenly: an even spread of them
+            columns = columns[:, :: -(-columns.shape[1] // MOST_CANDIDATES)]
+    used = columns.prod(axis=0)
+    enough = used * 4 >= min(used.max(), tiles)
+    return columns[:, enough]
+
+
+def _extents(reach: Reach, parts: np.ndarray) -> np.ndarray:
+    """Most places of a that a piece of y meets, for numbers of pieces."""
+    table = {}
+    for n in np.unique(parts).tolist():
+        bounds = part_bounds(reach.windows, n)
+        first, stop = reach.seen(bounds[:-1], bounds[1:])
+        table[n] = int((stop - first).max(initial=0))
+    return np.array([table[n] for n in parts.tolist()], np.int64)
+
+
+def _runs_made(p: Problem, parts: np.ndarray, piece: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Runs of elements that the largest piece of the result is."""
+    n, g, _, yb, f0, f1 = piece
+    if p.kind == WEIGHTS_GRADIENT:
+        return np.where(parts[5] > 1, g * yb, 1)
+    lines = n * np.where(parts[1:4].prod(axis=0) * parts[6] > 1, g * yb, 1)
+    return lines * np.where(parts[3] > 1, f0 * f1, np.where(parts[2] > 1, f0, 1))
+
+
+def price(
+    problem: Problem, target: Target, library: Library, parts: np.ndarray, passes: Any = 1, method: str = ""
+) -> tuple[dict, dict, np.ndarray]:
+    """Cycles and bytes by part of one pass, columns, and temporary bytes, for pieces (7, candidates) of AXES."""
+    p = problem
+    n, f0, f1, f2, g, ab, yb = (-(-size // count) for size, count in zip(p.sizes, parts, strict=True))
+    yb = -(-yb // passes)
+    x0, x1, x2 = (_extents(r, c) for r, c in zip(p.reaches, parts[1:4], strict=True))
+    a = (n * g * ab * x0 * x1, x2 * p.a_width)
+    y = (n * g * yb * f0 * f1, f2 * p.y_width)
+    each = p.taps * p.tap_elements
+    forward = p.kind != INPUT_GRADIENT
+    w = (g * yb, ab * each) if forward else (g * ab, yb * each)
+    width = p.y_width if forward or p.together else p.a_width
+    item, spread = p.in_dtype.size, parts[:4].prod(axis=0)
+    constants = {"groups": g, "width": width, "taps": p.taps, "lines": n * f0 * f1}
+    if p.kind == WEIGHTS_GRADIENT:
+        sizes, result, count, other = {"a": a, "dy": y, "out": w}, w, spread, y[0] * y[1] * item
+    else:
+        sizes, result, count, other = {"a": a, "w": w, "out": y}, y, parts[5], w[0] * w[1] * item
+    out_type = np.where(count > 1, p.partials.size, p.out_dtype.size)
+    types = dict.fromkeys(sizes, p.in_dtype) | {"out": p.partials, "shape": INT}
+    types |= dict.fromkeys(constants, INT)
+    info = library[p.codelet(method)]
+    product = info.cycles(target, sizes | {"shape": (1, 39)}, constants, {f: types[f] for f in info.fields})
+    a_bytes = a[0] * a[1] * item
+    held = other // spread if p.kind == FORWARD else 0 * other  # weights lie on the tiles that read them
+    operands = a_bytes + other - held
+    elements = result[0] * result[1]
+    share = -(-elements // (count * p.y_width)) * p.y_width
+    runs = _runs_made(p, parts, (n, g, ab, yb, f0, f1))
+    cuts = -(-runs // count) + (runs % count > 0)  # pieces of runs that one tile adds up
+    partial_bytes = np.where(count > 1, share * (count - 1) * p.partials.size, 0)
+    each_share = -(-share // cuts)
+    reduction = cuts * library["ReducePartialsAdd"].cycles(
+        target,
+        {"partials": (count, each_share), "out": (1, each_share)},
+        {},
+        {"partials": p.partials, "out": p.out_dtype},
+    )
+    sync = target.sync_cycles
+
+    def exchange(num_bytes: Any) -> Any:
+        return exchange_cycles(target, -(-num_bytes // 4), 0, 1)
+
+    cycles = {
+        "sync": sync + 0 * product,
+        "exchange of operands": exchange(operands),
+        "product": product,
+        "exchange of partials": np.where(count > 1, sync + exchange(partial_bytes), 0),
+        "reduction": np.where(count > 1, reduction, 0),
+    }
+    moved = {"exchange of operands": operands, "exchange of partials": partial_bytes}
+    temp = a_bytes + other + np.maximum(elements * out_type, np.where(count > 1, partial_bytes, 0))
+    return cycles, moved, temp
+
+
+def _runs_read(problem: Problem, parts: np.ndarray) -> np.ndarray:
+    """Runs of elements that the largest piece reads of a."""
+    n, _, _, _, g, ab, _ = (-(-size // count) for size, count in zip(problem.sizes, parts, strict=True))
+    x0, x1 = (_extents(r, c) for r, c in zip(problem.reaches[:2], parts[1:3], strict=True))
+    return n * g * ab * x0 * x1
+
+
+@lru_cache(maxsize=4096)
+def _plan(problem: Problem, target: Target, num_tiles: int, proportion: float, constraints: tuple) -> ConvPlan:
+    library = Library.builtin()
+    parts = _candidates(problem, num_tiles)
+    for name, wanted in constraints:
+        axis = AXES.index(name)
+        kept = parts[:, parts[axis] == wanted]
+        parts = (
+            kept
+            if kept.shape[1]
+            else np.concatenate([parts[:axis], np.full((1, parts.shape[1]), wanted), parts[axis + 1 :]])
+        )
+        parts = parts[:, parts.prod(axis=0) <= num_tiles]
+    limit = proportion * target.bytes_per_tile
+    passes = 1
+    while True:
+        cycles, moved, temp = price(problem, target, library, parts, passes)
+        ways = [cycles["product"]]
+        ways += [price(problem, target, library, parts, passes, m)[0]["product"] for m in problem.methods[1:]]
+        way = np.argmin(ways, axis=0)
+        cycles["product"] = np.min(ways, axis=0)
+        fits = temp <= limit
+        if fits.any() or passes >= min(MAX_PASSES, problem.y_blocks):
+            break
+        passes *= 2
+    if not fits.any():
+        raise GraphMemoryAllocationError(
+            f"{problem}: the smallest piece takes {int(temp.min())} bytes a tile, over {proportion} of"
+            f" {target.bytes_per_tile}; raise available_memory_proportion or lower the batch"
+        )
+    total = np.where(fits, sum(cycles.values()), np.iinfo(np.int64).max)
+    near = np.flatnonzero(total <= NEAR_BEST * total.min())  # of plans about as fast, the one with least to move
+    amount = sum(moved.values()) + RUN_BYTES * _runs_read(problem, parts)
+    best = int(near[np.lexsort((temp[near], amount[near]))[0]])
+    counts = dict(zip(AXES, parts[:, best].tolist(), strict=True))
+    bounds = {name: part_bounds(size, counts[name]) for name, size in zip(AXES, problem.sizes, strict=True)}
+    if passes > 1:
+        bounds["y"] = part_bounds(problem.y_blocks, min(counts["y"] * passes, problem.y_blocks))
+        passes = -(-(len(bounds["y"]) - 1) // counts["y"])
+        even = counts["y"] * passes
+        bounds["y"] = np.concatenate([bounds["y"], np.full(even + 1 - len(bounds["y"]), problem.y_blocks)])
+    return ConvPlan(
+        problem, bounds, passes,
+        {name: int(v[best]) * passes for name, v in cycles.items()},
+        {name: int(v[best]) * passes for name, v in moved.items()},
+        int(temp[best]), problem.methods[int(way[best])],
+    )  # fmt: skip
+
+
+def plan_convolution(
+    problem: Problem, target: Target, *, num_tiles: int | None = None, proportion: float = 0.6,
+    constraints: Mapping[str, int] | None = None,
+) -> ConvPlan:  # fmt: skip
+    """The cheapest split of a product; plans are kept, so equal problems are planned once.
+
+    `constraints` fix the number of pieces of some of AXES. Raises GraphMemoryAllocationError where nothing fits
+    `proportion` of a tile's memory.
+    """
+    given = tuple(sorted((constraints or {}).items()))
+    return _plan(problem, target, num_tiles or target.num_tiles, float(proportion), given)

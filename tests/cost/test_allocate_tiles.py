@@ -1,0 +1,88 @@
+"""Tiles: what lives at once lies apart, same tiles get the same plan, and the plan stays near its lower bound."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poplar_py.cost.allocate_tiles import lifetimes, place_tiles
+
+
+def make(seed, tiles, entities, steps, most):
+    random = np.random.default_rng(seed)
+    alive = np.zeros((steps, entities), bool)
+    for e in range(entities):
+        for _ in range(random.integers(1, 3)):
+            begin = random.integers(0, steps)
+            alive[begin : begin + 1 + random.integers(0, steps), e] = True
+    always = random.random(entities) < 0.2
+    first, entity, size = [0], [], []
+    for _ in range(tiles):
+        here = random.permutation(entities)[: random.integers(0, min(most, entities) + 1)]
+        entity += here.tolist()
+        size += random.integers(1, 500, len(here)).tolist()
+        first.append(len(entity))
+    base = random.integers(0, 1000, tiles)
+    return np.array(first), np.array(entity, np.int64), np.array(size, np.int64), alive, always, base
+
+
+def check(first, entity, size, alive, always, base, align, offset, end, floor):
+    live = alive | always
+    assert (offset % align == 0).all()
+    for t in range(len(first) - 1):
+        here = range(first[t], first[t + 1])
+        assert all(base[t] <= offset[i] and offset[i] + size[i] <= end[t] for i in here)
+        assert end[t] == max([base[t], *(offset[i] + size[i] for i in here)])
+        fixed = [i for i in here if always[entity[i]]]
+        assert floor[t] == max([base[t], *(offset[i] + size[i] for i in fixed)])
+        for i in here:
+            for j in here:
+                if i < j and (live[:, entity[i]] & live[:, entity[j]]).any():
+                    assert offset[i] + size[i] <= offset[j] or offset[j] + size[j] <= offset[i]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 4, 8]))
+def test_what_lives_at_once_lies_apart(seed, align):
+    problem = make(seed, 4, 14, 12, 14)
+    check(*problem, align, *place_tiles(*problem, align))
+
+
+def test_tiles_alike_are_placed_alike_whatever_their_things_are_called():
+    _first, entity, size, alive, always, _ = make(5, 1, 30, 20, 30)
+    tiles, n = 50, len(entity)
+    alive = np.tile(alive, (1, tiles))
+    always = np.tile(always, tiles)
+    entities = len(always) // tiles
+    entity = np.concatenate([entity + t * entities for t in range(tiles)])
+    problem = np.arange(tiles + 1) * n, entity, np.tile(size, tiles), alive, always, np.full(tiles, 96)
+    offset, end, floor = place_tiles(*problem, 8)
+    assert (offset.reshape(tiles, n) == offset[:n]).all() and len(set(end)) == len(set(floor)) == 1
+
+
+def test_many_tiles_stay_near_the_largest_sum_of_live_bytes():
+    """A chain forward and backward: what layers keep, what they need for a moment, weights that stay."""
+    layers, tiles = 40, 64
+    random = np.random.default_rng(0)
+    steps = 2 * layers
+    alive = np.zeros((steps, 3 * layers), bool)
+    for k in range(layers):
+        alive[k : steps - k, k] = True  # kept for the backward pass
+        alive[k : k + 2, layers + k] = True
+        alive[steps - k - 1 : steps - k + 1, 2 * layers + k] = True
+    always = np.zeros(3 * layers, bool)
+    size = (np.exp(random.normal(6, 1.2, (tiles, 3 * layers))).astype(np.int64) // 4 + 1) * 4
+    problem = np.arange(tiles + 1) * 3 * layers, np.tile(np.arange(3 * layers), tiles), size.ravel(), alive, always
+    offset, end, floor = place_tiles(*problem, np.zeros(tiles, np.int64), 8)
+    check(*problem, np.zeros(tiles, np.int64), 8, offset, end, floor)
+    bound = (alive @ ((size + 7) // 8 * 8).T).max(axis=0)
+    assert (end <= 1.01 * bound + 8).all()
+
+
+def test_lifetimes_are_runs():
+    alive = np.array([[1, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
+    first, begins, ends, sections = lifetimes(alive)
+    assert first.tolist() == [0, 1, 2, 4]
+    assert (begins <= ends).all() and ends.max() < sections
+    assert lifetimes(np.zeros((0, 3), bool))[3] == 0

@@ -1,0 +1,131 @@
+"""What repeats is lowered once and called: the same numbers, bit for bit, from fewer vertices."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import poplar_py as pp
+from poplar_py.opgraph.gradients import add_gradients
+from poplar_py.opgraph.graph import OpGraph
+from poplar_py.opgraph.outline import find_bodies
+
+TARGET = pp.Target.gc200(num_tiles=24)
+
+
+def residual_network(blocks: int, training: bool, channels: int = 32, norm: bool = True) -> OpGraph:
+    random = np.random.default_rng(5)
+    g = OpGraph("blocks")
+    wanted = []
+
+    def parameter(name, *shape, value=None):
+        initial = random.normal(size=shape) * 0.2 if value is None else np.full(shape, value)
+        wanted.append(g.add_parameter(name, "float", shape, initial=initial.astype(np.float32)))
+        return wanted[-1]
+
+    x = g.add_input("x", "float", (2, channels, 12, 10))
+    for n in range(blocks):
+        y = x
+        for part in "ab":
+            name = f"block{n}/{part}"
+            w = parameter(f"{name}/w", channels, channels, 3, 3)
+            y = g.add("conv", y, w, padding_lower=(1, 1), padding_upper=(1, 1), name=f"{name}/conv")
+            if norm:
+                ones = parameter(f"{name}/gamma", channels, value=1), parameter(f"{name}/beta", channels, value=0)
+                y = g.add("batch_norm", y, *ones, name=f"{name}/norm")[0]
+            y = g.add("relu", y, name=f"{name}/relu")
+        x = g.add("add", y, x, name=f"block{n}/join")
+    loss = g.add("reduce_mean", g.add("square", x, name="square"), name="loss")
+    g.set_output("y", x)
+    g.set_output("loss", loss)
+    if training:
+        rate = g.add_parameter("rate", "float", (), initial=np.float32(0.05), trainable=False)
+        with g.phase("backward"):
+            gradients = add_gradients(g, loss, wanted)
+        with g.phase("update"):
+            for value, gradient in gradients.items():
+                g.add("sgd", value, gradient, rate, name=f"{value.name}-update")
+    return g
+
+
+def run(g: OpGraph, outline: bool, steps: int = 2):
+    executable = pp.compile(g, TARGET, options={"outline": outline, "streams": False})
+    engine = pp.Engine(executable, check=True)
+    engine.load(pp.Device(TARGET))
+    values = {v.name: np.random.default_rng(2).normal(size=v.shape).astype(np.float32) for v in g.inputs}
+    for name, array in values.items():
+        engine.write_tensor(name, array)
+    for _ in range(steps):
+        engine.run(0)
+    return executable, {name: engine.read_tensor(name) for name in executable.graph.host_reads}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("norm", [False, True])
+def test_called_blocks_give_the_same_bits_from_fewer_vertices(training, norm):
+    g = residual_network(5, training, norm=norm)
+    plain, wanted = run(g, False)
+    outlined, found = run(g, True)
+    assert outlined.num_vertices < (0.75 if training else 0.5) * plain.num_vertices
+    assert any(body["calls"] >= 5 for body in outlined.info["outlined"])
+    assert wanted.keys() == found.keys()
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_bodies_do_not_overlap_and_are_alike():
+    g = residual_network(6, True)
+    used: set[int] = set()
+    for body in find_bodies(g, 1472):
+        assert len(body.starts) >= 2
+        for start in body.starts:
+            window = range(start, start + body.length)
+            assert not used & set(window)
+            used |= set(window)
+        first, *others = ([op.kind for op in g.ops[s : s + body.length]] for s in body.starts)
+        assert all(kinds == first for kinds in others)
+
+
+def test_what_changes_state_or_draws_numbers_is_left_alone():
+    g = residual_network(4, True)
+    for body in find_bodies(g, 1472):
+        for start in body.starts:
+            assert not any(op.updates or op.kind == "dropout" for op in g.ops[start : start + body.length])
+
+
+@given(st.data())
+@settings(max_examples=12, deadline=None)
+def test_random_graphs_with_repeats(data):
+    """Chains of random parts, parts repeated in random order: same bits with and without outlining."""
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    g = OpGraph("random")
+    x = g.add_input("x", "float", (2, 16, 40, 40))
+    kept = [x]
+    parts = [
+        [
+            data.draw(st.sampled_from(["relu", "conv", "add", "mul", "tanh"]))
+            for _ in range(data.draw(st.integers(1, 3)))
+        ]
+        for _ in range(2)
+    ]
+    for n in range(data.draw(st.integers(2, 7))):
+        for k, kind in enumerate(parts[data.draw(st.integers(0, 1))]):
+            name = f"part{n}/{k}"
+            if kind == "conv":
+                w = g.add_parameter(
+                    f"{name}/w",
+                    "float",
+                    (16, 16, 1, 1),
+                    initial=(random.normal(size=(16, 16, 1, 1)) * 0.3).astype("f4"),
+                )
+                x = g.add("conv", x, w, name=name)
+            elif kind in ("add", "mul"):
+                x = g.add(kind, x, kept[data.draw(st.integers(0, len(kept) - 1))], name=name)
+            else:
+                x = g.add(kind, x, name=name)
+            kept.append(x)
+    g.set_output("y", x)
+    g.set_output("middle", kept[len(kept) // 2])
+    (_, wanted), (_, found) = run(g, False, 1), run(g, True, 1)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
