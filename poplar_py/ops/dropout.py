@@ -8,7 +8,7 @@ rounds (Salmon et al., SC11); here it is written for whole arrays.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Dropout(Op):
     path: int = 0  # crc32 of the path of the layer
     y = like("x")
     in_place = ("x",)
-    when_evaluating = {"step": NOT_TRAINING}
+    when_evaluating: ClassVar[dict[str, Any]] = {"step": NOT_TRAINING}
     samples = (
         sample(floats(4, 33), COUNT, rate=0.25, seed=3, path=77),
         sample(floats(7), COUNT, rate=0.0),

@@ -200,7 +200,7 @@ class Diagram:
         fig = Figure(width, top + high + (70 if self.legend else 36), t, self.title)
         fig.text(_MARGIN, 46, self.title, 24, t.text, bold=True)
         fig.text(_MARGIN, 73, self.subtitle, 14, t.faint)
-        for name, x, y, w, h in frames:
+        for _, x, y, w, h in frames:
             fig.box(x + dx, y + dy, w, h, t.panel, t.line, 10)
         for arrow, path in zip(self.arrows, paths, strict=True):
             _draw_arrow(fig, arrow, [(x + dx, y + dy) for x, y in path], t)
