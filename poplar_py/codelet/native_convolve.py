@@ -5,160 +5,17 @@ Importing this module imports numba; only drivers that convolve do.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import overload, register_jitable
 
 from . import convolve
 from .convolve import AXIS, FORWARD_TOGETHER, HEAD
-from .native import _OPTIONS, _data, _sgemm, part
+from .native import _OPTIONS, _sgemm, part
+from .native_product import LANES, copy_lanes, lane_product
 
 _JIT = {**_OPTIONS, "forceinline": False}
 PACKED = 1 << 16  # elements packed at a time: an eighth of a processor's second cache
-LANES = 16  # channels of a block that are multiplied at once
-AT_ONCE = 16  # places whose sums stay in registers
-CHAINS = 8  # sums that must be under way at once for the processor's multipliers to stay busy
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-
-
-def _rows_product(rows: int) -> Any:
-    """An intrinsic f(a, a_at, lda, w, w_at, depth, out, out_at, ldo): `rows` rows of out, LANES wide, = rows of a (depth
-    long, lda apart) times w (depth, LANES). The sums are kept in registers, which no loop over arrays would do."""
-
-    @intrinsic
-    def product(typingctx: Any, a, a_at, lda, w, w_at, depth, out, out_at, ldo):
-        whole = types.intp
-        signature = types.void(a, whole, whole, w, whole, whole, out, whole, whole)
-
-        def build(context, builder, signature, arguments):
-            a, a_at, lda, w, w_at, depth, out, out_at, ldo = arguments
-            first = builder.gep(_data(context, builder, signature.args[0], a), [a_at])
-            weights = builder.gep(_data(context, builder, signature.args[3], w), [w_at])
-            goal = builder.gep(_data(context, builder, signature.args[6], out), [out_at])
-            lines = [builder.gep(first, [builder.mul(lda, lda.type(r))]) for r in range(rows)]
-            kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-            fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
-            zero = ir.Constant(_VECTOR, [0.0] * LANES)
-            chains = -(-CHAINS // rows)
-            sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(chains)] for _ in range(rows)]
-            for place in (p for row in sums for p in row):
-                builder.store(zero, place)
-            none = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-
-            def add(k: Any, chain: int) -> None:
-                at = builder.gep(weights, [builder.mul(k, k.type(LANES))])
-                row = builder.load(builder.bitcast(at, _VECTOR.as_pointer()), align=4)
-                for line, places in zip(lines, sums, strict=True):
-                    one = builder.load(builder.gep(line, [k]))
-                    spread = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), one, ir.IntType(32)(0))
-                    spread = builder.shuffle_vector(spread, ir.Constant(_VECTOR, ir.Undefined), none)
-                    builder.store(builder.call(fma, [spread, row, builder.load(places[chain])]), places[chain])
-
-            turns = builder.sdiv(depth, depth.type(chains))
-            with cgutils.for_range(builder, turns) as loop:
-                first_k = builder.mul(loop.index, depth.type(chains))
-                for chain in range(chains):
-                    add(builder.add(first_k, depth.type(chain)), chain)
-            done = builder.mul(turns, depth.type(chains))
-            with cgutils.for_range(builder, builder.sub(depth, done)) as loop:
-                add(builder.add(done, loop.index), 0)
-            for r, places in enumerate(sums):
-                total = builder.load(places[0])
-                for place in places[1:]:
-                    total = builder.fadd(total, builder.load(place))
-                at = builder.gep(goal, [builder.mul(ldo, ldo.type(r))])
-                builder.store(total, builder.bitcast(at, _VECTOR.as_pointer()), align=4)
-            return context.get_dummy_value()
-
-        return signature, build
-
-    return product
-
-
-(
-    _product_1, _product_2, _product_3, _product_4, _product_5, _product_6, _product_7, _product_8, _product_9, _product_10, _product_11, _product_12, _product_13, _product_14, _product_15, _product_16,
-) = (_rows_product(n) for n in range(1, AT_ONCE + 1))  # fmt: skip
-
-
-@intrinsic
-def _copy_lanes(typingctx: Any, goal, at, source, start):
-    """goal[at : at + LANES] = source[start : start + LANES]"""
-
-    def build(context, builder, signature, arguments):
-        goal, at, source, start = arguments
-        there = builder.gep(_data(context, builder, signature.args[0], goal), [at])
-        here = builder.gep(_data(context, builder, signature.args[2], source), [start])
-        loaded = builder.load(builder.bitcast(here, _VECTOR.as_pointer()), align=4)
-        builder.store(loaded, builder.bitcast(there, _VECTOR.as_pointer()), align=4)
-        return context.get_dummy_value()
-
-    return types.void(goal, types.intp, source, types.intp), build
-
-
-@register_jitable(**_JIT)
-def _block_product(blas, a, a_at, lda, count, depth, w, width, out, out_at, ldo):
-    """`count` rows of out (from element out_at, ldo apart) = rows of a (from a_at, lda apart) times w (depth, width)."""
-    if width != LANES:
-        _sgemm(
-            blas, 0, 0, width, count, depth, w, width, a[a_at:], lda, np.float32(0.0), out[out_at:], ldo,
-        )  # fmt: skip
-        return
-    turns = (count + AT_ONCE - 1) // AT_ONCE
-    row = np.int64(0)
-    for turn in range(turns):
-        rows = (turn + 1) * count // turns - row
-        at, to = a_at + row * lda, out_at + row * ldo
-        row += rows
-        if rows <= 8:
-            if rows <= 4:
-                if rows <= 2:
-                    if rows <= 1:
-                        _product_1(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_2(a, at, lda, w, 0, depth, out, to, ldo)
-                else:
-                    if rows <= 3:
-                        _product_3(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_4(a, at, lda, w, 0, depth, out, to, ldo)
-            else:
-                if rows <= 6:
-                    if rows <= 5:
-                        _product_5(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_6(a, at, lda, w, 0, depth, out, to, ldo)
-                else:
-                    if rows <= 7:
-                        _product_7(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_8(a, at, lda, w, 0, depth, out, to, ldo)
-        else:
-            if rows <= 12:
-                if rows <= 10:
-                    if rows <= 9:
-                        _product_9(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_10(a, at, lda, w, 0, depth, out, to, ldo)
-                else:
-                    if rows <= 11:
-                        _product_11(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_12(a, at, lda, w, 0, depth, out, to, ldo)
-            else:
-                if rows <= 14:
-                    if rows <= 13:
-                        _product_13(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_14(a, at, lda, w, 0, depth, out, to, ldo)
-                else:
-                    if rows <= 15:
-                        _product_15(a, at, lda, w, 0, depth, out, to, ldo)
-                    else:
-                        _product_16(a, at, lda, w, 0, depth, out, to, ldo)
 
 
 @register_jitable(**_JIT)
@@ -252,7 +109,7 @@ def _pack(packed, a, shape, table, runs, first_row, blocks, width, begin, end):
             else:
                 source = (first_row + i0 * x1 + i1) * line_step + i2 * LANES
                 for _ in range(blocks):
-                    _copy_lanes(goal, at, flat, source)
+                    copy_lanes(goal, at, flat, source)
                     source += block_step
                     at += LANES
             f2 += 1
@@ -286,7 +143,7 @@ def _pack(packed, a, shape, table, runs, first_row, blocks, width, begin, end):
                         source = line + i2 * width
                         if width == LANES:
                             for t in range(before, stop):
-                                _copy_lanes(goal, at + t * LANES, flat, source)
+                                copy_lanes(goal, at + t * LANES, flat, source)
                                 source += LANES
                         else:
                             to = at + before * width
@@ -303,7 +160,7 @@ def _pack(packed, a, shape, table, runs, first_row, blocks, width, begin, end):
                             for c in range(at, at + width):
                                 goal[c] = 0
                         elif width == LANES:
-                            _copy_lanes(goal, at, flat, line + i * LANES)
+                            copy_lanes(goal, at, flat, line + i * LANES)
                         else:
                             for c in range(width):
                                 goal[at + c] = flat[line + i * width + c]
@@ -315,21 +172,6 @@ def _pack(packed, a, shape, table, runs, first_row, blocks, width, begin, end):
             if f1 == y1:
                 f1 = 0
                 f0 += 1
-
-
-@register_jitable(**_JIT)
-def _whole(shape, blocks, a):
-    """Whether what is packed is the window itself: one block, one tap, every place meeting its own."""
-    if blocks != 1 or (a.shape[0] > 1 and a.strides[0] != a.shape[1] * a.strides[1]):
-        return False
-    for d in range(3):
-        at = HEAD + AXIS * d
-        same = shape[at] == 1 and shape[at + 1] == shape[at + 2] and shape[at + 3] == shape[at + 4]
-        if not (same and shape[at + 6] == 0 and shape[at + 7] == 0 and shape[at + 8] == shape[at + 2]):
-            return False
-        if shape[at + 9] != 0 or shape[at + 10] != 1:
-            return False
-    return True
 
 
 @register_jitable(**_JIT)
@@ -365,8 +207,120 @@ def _turned(b, groups, a_blocks, a_width, out_blocks, out_width, taps):
 
 
 @register_jitable(**_JIT)
-def _values(out, a, w, shape, table, blas):
+def _reach(shape, d):
+    """Along axis d the first and last place of a that any place of out meets at any tap, a_step being 1."""
+    at = HEAD + AXIS * d
+    far = np.int64(shape[at + 4]) * (np.int64(shape[at + 2]) - 1)
+    taps = np.int64(shape[at + 5]) * (np.int64(shape[at]) - 1)
+    offset = np.int64(shape[at + 6])
+    return offset + min(taps, 0), offset + far + max(taps, 0)
+
+
+@register_jitable(**_JIT)
+def _side_by_side(shape):
+    """Whether places of out that are next to each other meet places of a evenly apart, and every place of out and every
+    tap takes part: then places are multiplied where they lie, or from a copy without gaps."""
+    if shape[2] == 0 or shape[3] != LANES or shape[5] != LANES:
+        return False
+    size = np.int64(shape[2]) * LANES
+    for d in range(3):
+        at = HEAD + AXIS * d
+        if shape[at + 3] != 1 or shape[at + 7] != 0 or shape[at + 8] != shape[at + 2]:
+            return False
+        if shape[at] == 0 or shape[at + 9] != 0 or shape[at + 10] != shape[at]:
+            return False
+        low, high = _reach(shape, d)
+        size *= high - low + 1
+    return size <= 4 * PACKED
+
+
+@register_jitable(**_JIT)
+def _bring(bordered, flat, base, given, shape, low0, low1, low2, n0, n1, n2, stride):
+    """Copy the values of a group, lines `given` apart from `base` on, into the middle of zeros; places low... come first.
+    A line holds n2 places of each remainder of division by `stride`."""
+    x0, x1, x2 = np.int64(shape[HEAD + 1]), np.int64(shape[HEAD + AXIS + 1]), np.int64(shape[HEAD + 2 * AXIS + 1])
+    first, stop = max(low2, 0), min(low2 + n2 * stride, x2)
+    for b in range(np.int64(shape[2])):
+        for i0 in range(max(low0, 0), min(low0 + n0, x0)):
+            for i1 in range(max(low1, 0), min(low1 + n1, x1)):
+                source = base + ((b * x0 + i0) * x1 + i1) * given
+                goal = ((b * n0 + i0 - low0) * n1 + i1 - low1) * stride * n2
+                if stride == 1:
+                    for i2 in range(first, stop):
+                        copy_lanes(bordered, (goal + i2 - low2) * LANES, flat, source + i2 * LANES)
+                    continue
+                for i2 in range(first, stop):
+                    turn = (i2 - low2) // stride
+                    at = goal + (i2 - low2 - turn * stride) * n2 + turn
+                    copy_lanes(bordered, at * LANES, flat, source + i2 * LANES)
+
+
+@register_jitable(**_JIT)
+def _in_place(out, a, w, shape):
+    """Forward without packing: a's places are read where they lie, or from a copy that has zeros around them."""
+    batch, groups, a_blocks = np.int64(shape[0]), np.int64(shape[1]), np.int64(shape[2])
+    out_blocks = np.int64(shape[4])
+    t0, t1, t2 = np.int64(shape[HEAD]), np.int64(shape[HEAD + AXIS]), np.int64(shape[HEAD + 2 * AXIS])
+    x0, x1, x2 = np.int64(shape[HEAD + 1]), np.int64(shape[HEAD + AXIS + 1]), np.int64(shape[HEAD + 2 * AXIS + 1])
+    y0, y1, y2 = np.int64(shape[HEAD + 2]), np.int64(shape[HEAD + AXIS + 2]), np.int64(shape[HEAD + 2 * AXIS + 2])
+    low0, high0 = _reach(shape, 0)
+    low1, high1 = _reach(shape, 1)
+    low2, high2 = _reach(shape, 2)
+    stride = np.int64(shape[HEAD + 2 * AXIS + 4])
+    inside = stride == 1 and low0 >= 0 and low1 >= 0 and low2 >= 0 and high0 < x0 and high1 < x1 and high2 < x2
+    flat, goal, weights = part(a, 0, a.size), part(out, 0, out.size), part(w, 0, w.size)
+    given = a.strides[0] >> 2 if a.shape[0] > 1 else x2 * LANES
+    out_line = out.strides[0] >> 2 if out.shape[0] > 1 else y2 * LANES
+    w_step = w.strides[0] >> 2 if w.shape[0] > 1 else np.int64(0)
+    n0, n1, n2, line = x0, x1, x2, given
+    if not inside:
+        n0, n1, n2 = high0 - low0 + 1, high1 - low1 + 1, (high2 - low2) // stride + 1
+        line = n2 * stride * LANES
+    block = n0 * n1 * line
+    segments = np.empty(a_blocks * t0 * t1 * t2, np.int64)
+    step0, step1, step2 = shape[HEAD + 5], shape[HEAD + AXIS + 5], shape[HEAD + 2 * AXIS + 5]
+    off0, off1, off2 = np.int64(shape[HEAD + 6]), np.int64(shape[HEAD + AXIS + 6]), np.int64(shape[HEAD + 2 * AXIS + 6])
+    if not inside:
+        off0, off1, off2 = off0 - low0, off1 - low1, off2 - low2
+    s = np.int64(0)
+    for b in range(a_blocks):
+        for k0 in range(t0):
+            for k1 in range(t1):
+                start = b * block + ((off0 + step0 * k0) * n1 + off1 + step1 * k1) * line
+                i2 = off2
+                for _ in range(t2):
+                    turn = i2 // stride if stride > 1 else i2
+                    segments[s] = start + ((i2 - turn * stride) * n2 + turn) * LANES
+                    i2 += step2
+                    s += 1
+    step_out0, step_out1 = np.int64(shape[HEAD + 4]), np.int64(shape[HEAD + AXIS + 4])
+    bordered = np.zeros(0 if inside else a_blocks * block, np.float32)
+    joined = step_out1 == 1 and line == y2 * LANES and out_line == line
+    lines, width = (np.int64(1), y1 * y2) if joined else (y1, y2)
+    for n in range(batch):
+        for g in range(groups):
+            rows = (n * groups + g) * a_blocks * x0 * x1
+            source, base = flat, rows * given
+            if not inside:
+                _bring(bordered, flat, base, given, shape, low0, low1, low2, n0, n1, n2, stride)
+                source, base = bordered, np.int64(0)
+            to = (n * groups + g) * out_blocks * y0 * y1 * out_line
+            for f0 in range(y0):
+                for f1 in range(lines):
+                    lane_product(
+                        source, base + (step_out0 * f0 * n1 + step_out1 * f1) * line, segments, LANES, weights,
+                        g * out_blocks * w_step, w_step, out_blocks, goal, to + (f0 * y1 + f1) * out_line,
+                        y0 * y1 * out_line, width,
+                    )  # fmt: skip
+
+
+@register_jitable(**_JIT)
+def _values(out, a, w, shape, blas):
     """Forward: every (sample, group) of out, places packed in turns."""
+    if _side_by_side(shape):
+        _in_place(out, a, w, shape)
+        return
+    table = _tables(shape)
     batch, groups, a_blocks, a_width, out_blocks, out_width = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5]
     taps = shape[HEAD] * shape[HEAD + AXIS] * shape[HEAD + 2 * AXIS]
     a_rows = shape[HEAD + 1] * shape[HEAD + AXIS + 1]
@@ -374,11 +328,17 @@ def _values(out, a, w, shape, table, blas):
     places = out_rows * shape[HEAD + 2 * AXIS + 2]
     depth = a_blocks * taps * a_width
     runs = _tap_runs(shape, table)
-    direct = _whole(shape, a_blocks, a) and (out.shape[0] <= 1 or out.strides[0] == out.shape[1] * 4)
-    ordered = out.shape[0] <= 1 or out.strides[0] == out.shape[1] * 4
-    many = places if direct else min(places, max(PACKED // max(depth, 1), 1))
-    packed = np.empty((0 if direct else many, depth), np.float32)
+    many = min(places, max(PACKED // max(depth, 1), 1))
+    chunks = (depth + LANES - 1) // LANES
+    lanes = out_width == LANES and depth > 0
+    packed = np.empty((many, depth), np.float32)
+    turned = np.empty(many * chunks * LANES if lanes else 0, np.float32)
+    segments = np.empty(chunks if lanes else 0, np.int64)
+    ordered = lanes and (out.shape[0] <= 1 or out.strides[0] == out.shape[1] * 4)
     result = np.empty((0 if ordered else many, out_width), np.float32)
+    goal = part(out, 0, out.size) if ordered else part(result, 0, result.size)
+    weights = part(w, 0, w.size)
+    w_step = w.strides[0] >> 2 if w.shape[0] > 1 else np.int64(0)
     y2 = shape[HEAD + 2 * AXIS + 2]
     for n in range(batch):
         for g in range(groups):
@@ -386,33 +346,46 @@ def _values(out, a, w, shape, table, blas):
             begin = 0
             while begin < places:
                 end = min(begin + many, places)
-                if not direct:
-                    _pack(packed, a, shape, table, runs, first, a_blocks, a_width, begin, end)
+                _pack(packed, a, shape, table, runs, first, a_blocks, a_width, begin, end)
+                if lanes:
+                    _turn(turned, segments, packed, end - begin)
                 for block in range(out_blocks):
                     row = ((n * groups + g) * out_blocks + block) * out_rows
-                    weights = w[g * out_blocks + block]
-                    if direct or ordered:
-                        goal = out[row + begin // y2]
-                        if direct:
-                            _block_product(
-                                blas, a[first], begin * depth, depth, end - begin, depth, weights, out_width, goal,
-                                (begin % y2) * out_width, out_width,
-                            )  # fmt: skip
-                        else:
-                            _block_product(
-                                blas, packed[0], 0, depth, end - begin, depth, weights, out_width, goal,
-                                (begin % y2) * out_width, out_width,
-                            )  # fmt: skip
-                    if not (direct or ordered):
-                        _block_product(
-                            blas, packed[0], 0, depth, end - begin, depth, weights, out_width, result[0], 0, out_width
+                    if lanes:
+                        lane_product(
+                            turned, 0, segments, depth - (chunks - 1) * LANES, weights,
+                            (g * out_blocks + block) * w_step, 0, 1, goal, (row * y2 + begin) * LANES if ordered else 0,
+                            0, end - begin,
                         )  # fmt: skip
+                    else:
+                        _sgemm(
+                            blas, 0, 0, out_width, end - begin, depth, w[g * out_blocks + block], out_width, packed,
+                            depth, np.float32(0.0), result, out_width,
+                        )  # fmt: skip
+                    if not ordered:
                         for place in range(begin, end):
                             line = out[row + place // y2]
                             start = (place % y2) * out_width
                             for o in range(out_width):
                                 line[start + o] = result[place - begin, o]
                 begin = end
+
+
+@register_jitable(**_JIT)
+def _turn(turned, segments, packed, count):
+    """Packed rows as segments of 16 channels, each with its places side by side."""
+    depth = packed.shape[1]
+    source = part(packed, 0, packed.size)
+    for s in range(segments.size):
+        segments[s] = s * count * LANES
+        wide = min(depth - s * LANES, LANES)
+        for place in range(count):
+            at, start = (s * count + place) * LANES, place * depth + s * LANES
+            if wide == LANES:
+                copy_lanes(turned, at, source, start)
+            else:
+                for c in range(wide):
+                    turned[at + c] = source[start + c]
 
 
 @register_jitable(**_JIT)
@@ -536,8 +509,8 @@ def _(out, a, b, shape, form, blas):
             taps = shape[HEAD] * shape[HEAD + AXIS] * shape[HEAD + 2 * AXIS]
             w = _turned(b, shape[1], shape[2], shape[3], shape[4], shape[5], taps)
             turned = _flipped(shape)
-            _values(out, a, w, turned, _tables(turned), blas)
+            _values(out, a, w, turned, blas)
         else:
-            _values(out, a, b, shape, _tables(shape), blas)
+            _values(out, a, b, shape, blas)
 
     return by_blas

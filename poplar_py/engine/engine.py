@@ -25,7 +25,7 @@ from .base import BaseEngine
 from .executable import Executable, HostPlan
 
 PARALLEL_BYTES = 1 << 19  # moves below this are not worth a second thread
-CHUNK = 1 << 20  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
+CHUNK = 1 << 19  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
 _PIECE = 4096  # rows of a move that one thread takes at the least
 
 
