@@ -275,8 +275,9 @@ def _machinery_hash() -> str:
     import numba
 
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]}".encode())
-    for name in ("vocabulary.py", "native.py", "convolve.py", "native_convolve.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
+    here = Path(__file__).parent
+    for path in (here / "vocabulary.py", here / "convolve.py", *sorted(here.glob("native*.py"))):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -12,10 +12,10 @@ from numba.extending import overload, register_jitable
 from . import convolve
 from .convolve import AXIS, FORWARD_TOGETHER, HEAD
 from .native import _OPTIONS, _sgemm, part
+from .native_lanes import PACKED, evenly_apart, values_in_place, weights_in_place
 from .native_product import LANES, copy_lanes, lane_product
 
 _JIT = {**_OPTIONS, "forceinline": False}
-PACKED = 1 << 16  # elements packed at a time: an eighth of a processor's second cache
 
 
 @register_jitable(**_JIT)
@@ -207,119 +207,8 @@ def _turned(b, groups, a_blocks, a_width, out_blocks, out_width, taps):
 
 
 @register_jitable(**_JIT)
-def _reach(shape, d):
-    """Along axis d the first and last place of a that any place of out meets at any tap, a_step being 1."""
-    at = HEAD + AXIS * d
-    far = np.int64(shape[at + 4]) * (np.int64(shape[at + 2]) - 1)
-    taps = np.int64(shape[at + 5]) * (np.int64(shape[at]) - 1)
-    offset = np.int64(shape[at + 6])
-    return offset + min(taps, 0), offset + far + max(taps, 0)
-
-
-@register_jitable(**_JIT)
-def _side_by_side(shape):
-    """Whether places of out that are next to each other meet places of a evenly apart, and every place of out and every
-    tap takes part: then places are multiplied where they lie, or from a copy without gaps."""
-    if shape[2] == 0 or shape[3] != LANES or shape[5] != LANES:
-        return False
-    size = np.int64(shape[2]) * LANES
-    for d in range(3):
-        at = HEAD + AXIS * d
-        if shape[at + 3] != 1 or shape[at + 7] != 0 or shape[at + 8] != shape[at + 2]:
-            return False
-        if shape[at] == 0 or shape[at + 9] != 0 or shape[at + 10] != shape[at]:
-            return False
-        low, high = _reach(shape, d)
-        size *= high - low + 1
-    return size <= 4 * PACKED
-
-
-@register_jitable(**_JIT)
-def _bring(bordered, flat, base, given, shape, low0, low1, low2, n0, n1, n2, stride):
-    """Copy the values of a group, lines `given` apart from `base` on, into the middle of zeros; places low... come first.
-    A line holds n2 places of each remainder of division by `stride`."""
-    x0, x1, x2 = np.int64(shape[HEAD + 1]), np.int64(shape[HEAD + AXIS + 1]), np.int64(shape[HEAD + 2 * AXIS + 1])
-    first, stop = max(low2, 0), min(low2 + n2 * stride, x2)
-    for b in range(np.int64(shape[2])):
-        for i0 in range(max(low0, 0), min(low0 + n0, x0)):
-            for i1 in range(max(low1, 0), min(low1 + n1, x1)):
-                source = base + ((b * x0 + i0) * x1 + i1) * given
-                goal = ((b * n0 + i0 - low0) * n1 + i1 - low1) * stride * n2
-                if stride == 1:
-                    for i2 in range(first, stop):
-                        copy_lanes(bordered, (goal + i2 - low2) * LANES, flat, source + i2 * LANES)
-                    continue
-                for i2 in range(first, stop):
-                    turn = (i2 - low2) // stride
-                    at = goal + (i2 - low2 - turn * stride) * n2 + turn
-                    copy_lanes(bordered, at * LANES, flat, source + i2 * LANES)
-
-
-@register_jitable(**_JIT)
-def _in_place(out, a, w, shape):
-    """Forward without packing: a's places are read where they lie, or from a copy that has zeros around them."""
-    batch, groups, a_blocks = np.int64(shape[0]), np.int64(shape[1]), np.int64(shape[2])
-    out_blocks = np.int64(shape[4])
-    t0, t1, t2 = np.int64(shape[HEAD]), np.int64(shape[HEAD + AXIS]), np.int64(shape[HEAD + 2 * AXIS])
-    x0, x1, x2 = np.int64(shape[HEAD + 1]), np.int64(shape[HEAD + AXIS + 1]), np.int64(shape[HEAD + 2 * AXIS + 1])
-    y0, y1, y2 = np.int64(shape[HEAD + 2]), np.int64(shape[HEAD + AXIS + 2]), np.int64(shape[HEAD + 2 * AXIS + 2])
-    low0, high0 = _reach(shape, 0)
-    low1, high1 = _reach(shape, 1)
-    low2, high2 = _reach(shape, 2)
-    stride = np.int64(shape[HEAD + 2 * AXIS + 4])
-    inside = stride == 1 and low0 >= 0 and low1 >= 0 and low2 >= 0 and high0 < x0 and high1 < x1 and high2 < x2
-    flat, goal, weights = part(a, 0, a.size), part(out, 0, out.size), part(w, 0, w.size)
-    given = a.strides[0] >> 2 if a.shape[0] > 1 else x2 * LANES
-    out_line = out.strides[0] >> 2 if out.shape[0] > 1 else y2 * LANES
-    w_step = w.strides[0] >> 2 if w.shape[0] > 1 else np.int64(0)
-    n0, n1, n2, line = x0, x1, x2, given
-    if not inside:
-        n0, n1, n2 = high0 - low0 + 1, high1 - low1 + 1, (high2 - low2) // stride + 1
-        line = n2 * stride * LANES
-    block = n0 * n1 * line
-    segments = np.empty(a_blocks * t0 * t1 * t2, np.int64)
-    step0, step1, step2 = shape[HEAD + 5], shape[HEAD + AXIS + 5], shape[HEAD + 2 * AXIS + 5]
-    off0, off1, off2 = np.int64(shape[HEAD + 6]), np.int64(shape[HEAD + AXIS + 6]), np.int64(shape[HEAD + 2 * AXIS + 6])
-    if not inside:
-        off0, off1, off2 = off0 - low0, off1 - low1, off2 - low2
-    s = np.int64(0)
-    for b in range(a_blocks):
-        for k0 in range(t0):
-            for k1 in range(t1):
-                start = b * block + ((off0 + step0 * k0) * n1 + off1 + step1 * k1) * line
-                i2 = off2
-                for _ in range(t2):
-                    turn = i2 // stride if stride > 1 else i2
-                    segments[s] = start + ((i2 - turn * stride) * n2 + turn) * LANES
-                    i2 += step2
-                    s += 1
-    step_out0, step_out1 = np.int64(shape[HEAD + 4]), np.int64(shape[HEAD + AXIS + 4])
-    bordered = np.zeros(0 if inside else a_blocks * block, np.float32)
-    joined = step_out1 == 1 and line == y2 * LANES and out_line == line
-    lines, width = (np.int64(1), y1 * y2) if joined else (y1, y2)
-    for n in range(batch):
-        for g in range(groups):
-            rows = (n * groups + g) * a_blocks * x0 * x1
-            source, base = flat, rows * given
-            if not inside:
-                _bring(bordered, flat, base, given, shape, low0, low1, low2, n0, n1, n2, stride)
-                source, base = bordered, np.int64(0)
-            to = (n * groups + g) * out_blocks * y0 * y1 * out_line
-            for f0 in range(y0):
-                for f1 in range(lines):
-                    lane_product(
-                        source, base + (step_out0 * f0 * n1 + step_out1 * f1) * line, segments, LANES, weights,
-                        g * out_blocks * w_step, w_step, out_blocks, goal, to + (f0 * y1 + f1) * out_line,
-                        y0 * y1 * out_line, width,
-                    )  # fmt: skip
-
-
-@register_jitable(**_JIT)
 def _values(out, a, w, shape, blas):
     """Forward: every (sample, group) of out, places packed in turns."""
-    if _side_by_side(shape):
-        _in_place(out, a, w, shape)
-        return
     table = _tables(shape)
     batch, groups, a_blocks, a_width, out_blocks, out_width = shape[0], shape[1], shape[2], shape[3], shape[4], shape[5]
     taps = shape[HEAD] * shape[HEAD + AXIS] * shape[HEAD + 2 * AXIS]
@@ -333,7 +222,7 @@ def _values(out, a, w, shape, blas):
     lanes = out_width == LANES and depth > 0
     packed = np.empty((many, depth), np.float32)
     turned = np.empty(many * chunks * LANES if lanes else 0, np.float32)
-    segments = np.empty(chunks if lanes else 0, np.int64)
+    segments = np.empty((chunks if lanes else 0, 2), np.int64)
     ordered = lanes and (out.shape[0] <= 1 or out.strides[0] == out.shape[1] * 4)
     result = np.empty((0 if ordered else many, out_width), np.float32)
     goal = part(out, 0, out.size) if ordered else part(result, 0, result.size)
@@ -376,8 +265,9 @@ def _turn(turned, segments, packed, count):
     """Packed rows as segments of 16 channels, each with its places side by side."""
     depth = packed.shape[1]
     source = part(packed, 0, packed.size)
-    for s in range(segments.size):
-        segments[s] = s * count * LANES
+    for s in range(segments.shape[0]):
+        segments[s, 0] = s * count * LANES
+        segments[s, 1] = s * LANES * LANES
         wide = min(depth - s * LANES, LANES)
         for place in range(count):
             at, start = (s * count + place) * LANES, place * depth + s * LANES
@@ -500,6 +390,12 @@ def _(out, a, b, shape, form, blas):
 
     def by_blas(out, a, b, shape, form, blas):
         if out.size == 0:
+            return
+        if form < FORWARD_TOGETHER and evenly_apart(shape, form):
+            if form == 2:
+                weights_in_place(out, a, b, shape)
+            else:
+                values_in_place(out, a, b, shape, form == 1)
             return
         if form >= FORWARD_TOGETHER:
             _together(out, a, b, shape, _tables(shape), form)

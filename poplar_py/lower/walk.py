@@ -20,7 +20,7 @@ from ..graph import Graph, Tensor
 from ..opgraph.graph import OpGraph, Parameter
 from ..opgraph.op import Op, Value
 from ..options import read_options
-from ..program import Copy, Program, Repeat, Sequence
+from ..program import Call, Copy, Program, Repeat, Sequence
 from ..target import Target
 from .calls import Calls
 from .layout import layouts_of
@@ -190,12 +190,15 @@ class _Walk:
                 written.add(copy)
                 if self.g.outputs[name] in early:
                     forward_outputs.add(copy)
-        step = Sequence([read, self.forward, self.rest, written], name="step")
+        forward: Program = self.forward
+        if len(self.rest):  # two programs run it: its control and exchange code is there once, and called
+            forward = Call(self.graph.add_function(self.forward))
+        step = Sequence([read, forward, self.rest, written], name="step")
         steps = int(self.options["steps"])
         programs: dict[str, Program] = {"step": Repeat(steps, step, name="steps") if steps != 1 else step}
         if len(self.rest):
             before, after = self._evaluating()
-            programs["forward"] = Sequence([read, before, self.forward, after, forward_outputs], name="forward")
+            programs["forward"] = Sequence([read, before, forward, after, forward_outputs], name="forward")
         return programs
 
     def _evaluating(self) -> tuple[Sequence, Sequence]:

@@ -2,7 +2,7 @@
 
 In: the schedule and what each superstep reads and writes.  Out: for every superstep the set of variables alive
 during it, as rows of a bit matrix, and which variables are always live. Sets of variables are Python integers with a
-bit each. A function's body is analysed once: what is live after any of its calls is live after its body. A partial or
+bit each. A function's body is numbered once: what is live after any of its calls is live through its body. A partial or
 conditional write ends nothing; host-visible variables, constants, variables with initial values, and whatever a
 program may read before it writes are always live.
 """
@@ -75,6 +75,7 @@ class _Facts:
                 self.by_compute_set[step.compute_set] = self._compute_set(step.compute_set)
             return self.by_compute_set[step.compute_set]
         reads = _bits(step.source) if step.source is not None else 0
+        reads |= _bits(step.offset) if step.offset is not None else 0
         if step.destination is None:
             return reads, 0, 0
         return reads, _bits(step.destination), _covers(step.destination)
@@ -119,15 +120,14 @@ def find_liveness(graph: Graph, schedule: Schedule) -> Liveness:
     facts = _Facts(graph)
     steps = [facts.of(s) for s in schedule.steps]
     reads, writes, kills = (list(c) for c in zip(*steps, strict=True)) if steps else ([], [], [])
-    flow = _Flow(reads, writes, kills, len(schedule.functions))
+    flow = _Flow(reads, writes, kills, schedule.functions)
+    entry = 0
     while flow.changed:
         flow.changed = False
-        entry = 0
         for tree in schedule.programs:
             entry |= flow.back(tree, 0)
         for i, tree in enumerate(schedule.functions):
-            live = flow.back(tree, flow.after_call[i])
-            flow.update(flow.before_call, i, live)
+            flow.back(tree, flow.after_call[i])
     always = entry
     for v in graph.variables:
         if v.is_constant or v.data is not None:
@@ -149,16 +149,36 @@ def _row(mask: int, count: int) -> np.ndarray:
 
 
 class _Flow:
-    def __init__(self, reads: list[int], writes: list[int], kills: list[int], functions: int):
+    """What is live, walking backward. A call maps what is live after it to what is live before it by its function's
+    summary, so that what one call is followed by says nothing of what another call is preceded by; inside the body
+    what is live after any call counts."""
+
+    def __init__(self, reads: list[int], writes: list[int], kills: list[int], functions: list[Tree]):
         self.reads, self.writes, self.kills = reads, writes, kills
         self.during = [0] * len(reads)
         self.after = [0] * len(reads)
-        self.after_call = [0] * functions
-        self.before_call = [0] * functions
+        self.functions = functions
+        self.after_call = [0] * len(functions)
         self.changed = True
+        self.everything = 0
+        for mask in (*reads, *writes):
+            self.everything |= mask
+        self._recording = False
+        self._known: dict[int, tuple[int, int]] = {}
+        for i in range(len(functions)):
+            self._summary(i)
+        self._recording = True
+
+    def _summary(self, i: int) -> tuple[int, int]:
+        """What is live before function i whatever follows, and what is where everything is live after it. Every step of
+        the flow is of the form `x -> (x & passed) | read`, which these two tell."""
+        if i not in self._known:
+            tree = self.functions[i]
+            self._known[i] = self.back(tree, 0), self.back(tree, self.everything)
+        return self._known[i]
 
     def update(self, table: list[int], i: int, more: int) -> None:
-        if table[i] | more != table[i]:
+        if self._recording and table[i] | more != table[i]:
             table[i] |= more
             self.changed = True
 
@@ -188,7 +208,8 @@ class _Flow:
                 before |= self.back(child, live)
             return self.step(tree[1], before)
         self.update(self.after_call, tree[1], live)  # call
-        return self.before_call[tree[1]]
+        least, most = self._summary(tree[1])
+        return least | (live & most)
 
     def _loop(self, body: Tree, live: int, never: bool) -> int:
         before = self.back(body, live)
