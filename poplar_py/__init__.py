@@ -30,7 +30,7 @@ _HOMES = {
     ),
     "target": "Target Device",
     "codelet": "Codelet Input Output InOut Constant SCALAR VECTOR MATRIX WORKER MULTI",
-    "graph": "Graph Tensor Variable ComputeSet Vertex Function DataStream concat append",
+    "graph": "Graph Tensor Variable ComputeSet Vertex Function DataStream RemoteBuffer concat append",
     "program": (
         "Abort AbortOnCondition Call Copy Execute If PrintTensor Program Repeat RepeatWhileFalse RepeatWhileTrue"
         " Sequence Switch Sync WriteUndef"

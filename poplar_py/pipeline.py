@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .errors import GraphProgramCompilationError, InvalidOption, PoplarError, did_you_mean
+from .errors import GraphMemoryAllocationError, GraphProgramCompilationError, InvalidOption, PoplarError, did_you_mean
 from .exchange.layout import lay_out
 from .graph import Graph
 from .options import read_options
@@ -171,6 +171,21 @@ def _back_half(stages: Stages, graph: Graph, programs: Any, options: Mapping[str
         raise
 
 
+def _check_streaming_memory(graph: Graph) -> None:
+    """Raise GraphMemoryAllocationError where remote buffers need more than the target's streaming memory."""
+    target = graph.target
+    needed, has = (
+        sum(b.size_bytes for b in graph.remote_buffers.values()),
+        target.streaming_memory_bytes * target.num_ipus,
+    )
+    if needed > has:
+        largest = max(graph.remote_buffers.values(), key=lambda b: b.size_bytes)
+        raise GraphMemoryAllocationError(
+            f"remote buffers need {needed} bytes, the streaming memory of {target.name} has {has}; the largest is"
+            f" {largest.handle} with {largest.repeats} rows, {largest.size_bytes} bytes"
+        )
+
+
 def _plan(stages: Stages, graph: Graph, programs: list, options: Mapping[str, Any], name: str | None) -> Executable:
     from .engine.assemble import assemble
     from .exchange.plan import plan_exchange
@@ -178,6 +193,7 @@ def _plan(stages: Stages, graph: Graph, programs: list, options: Mapping[str, An
     from .memory.liveness import find_liveness
     from .memory.plan import plan_memory
 
+    _check_streaming_memory(graph)
     schedule = stages("supersteps", plan_supersteps, graph, programs)
     layout = stages("layout", lay_out, graph)
     if options["check_races"]:

@@ -55,6 +55,10 @@ class Target:
     device_to_host_bytes_per_second: float = 5.5e9
     host_latency_cycles: int = 0
     ipu_link_bytes_per_second: float = 58.4e9
+    # streaming memory: DRAM of the box a chip is in, its share of a box of four; the rate is that of the box
+    streaming_memory_bytes: int = 0
+    streaming_bytes_per_second: float = 20e9
+    streaming_latency_cycles: int = 0
     worker_stack_bytes: int = 256
     supervisor_stack_bytes: int = 1024
 
@@ -97,12 +101,16 @@ class Target:
     @classmethod
     def gc200(cls, **figures: Any) -> Target:
         """Colossus Mk2: 1472 tiles of 624 KiB at 1.33 GHz."""
-        return cls("gc200", 1472, 624 * KIB, 1.33e9, 208 * KIB).with_options(**figures)
+        return cls("gc200", 1472, 624 * KIB, 1.33e9, 208 * KIB, streaming_memory_bytes=450 * 10**9 // 4).with_options(
+            **figures
+        )
 
     @classmethod
     def bow(cls, **figures: Any) -> Target:
         """Bow: a Mk2 at 1.85 GHz."""
-        return cls("bow", 1472, 624 * KIB, 1.85e9, 208 * KIB).with_options(**figures)
+        return cls("bow", 1472, 624 * KIB, 1.85e9, 208 * KIB, streaming_memory_bytes=256 * 10**9 // 4).with_options(
+            **figures
+        )
 
     @classmethod
     def c600(cls, **figures: Any) -> Target:
@@ -112,7 +120,9 @@ class Target:
     @classmethod
     def tiny(cls, num_tiles: int = 4, **figures: Any) -> Target:
         """A Mk2 with few tiles, for tests and lessons."""
-        return cls("tiny", num_tiles, 624 * KIB, 1.33e9, 208 * KIB).with_options(**figures)
+        return cls(
+            "tiny", num_tiles, 624 * KIB, 1.33e9, 208 * KIB, streaming_memory_bytes=450 * 10**9 // 4
+        ).with_options(**figures)
 
     @classmethod
     def named(cls, name: str, **figures: Any) -> Target:
@@ -128,3 +138,7 @@ class Device:
     """A simulated machine to load an executable onto."""
 
     target: Target
+
+    def supports_remote_buffers(self) -> bool:
+        """Whether it has streaming memory."""
+        return self.target.streaming_memory_bytes > 0

@@ -10,7 +10,7 @@ import numpy as np
 from ..exchange.copies import plan_stream
 from ..exchange.layout import Layout
 from ..exchange.plan import ExchangePlan
-from ..graph import Graph
+from ..graph import Graph, Tensor
 from ..memory.liveness import Liveness
 from ..memory.plan import MemoryPlan
 from ..program.supersteps import Schedule, Superstep
@@ -30,7 +30,8 @@ def assemble(
             return price_step(graph, step, compute[i], *exchange.traffic["cs", i], exchange.routes[i], 0)
         if step.kind == "copy":
             return price_step(graph, step, None, *exchange.traffic["copy", step.index], None, 0)
-        return price_step(graph, step, None, None, None, None, exchange.stream_bytes.get(step.index, 0))
+        moved = exchange.stream_bytes.get(step.index, 0)
+        return price_step(graph, step, None, None, None, None, moved, exchange.in_order.get(step.index))
 
     dead = liveness.alive & ~liveness.after
     return Executable(
@@ -49,12 +50,14 @@ def assemble(
 
 
 def _host_plans(graph: Graph, schedule: Schedule, layout: Layout) -> dict[str, HostPlan]:
-    wanted = {f"write:{handle}": t for handle, t in graph.host_writes.items()}
-    wanted |= {f"read:{handle}": t for handle, t in graph.host_reads.items()}
+    wanted = {f"write:{handle}": t for handle, t in graph.host_writes.items() if isinstance(t, Tensor)}
+    wanted |= {f"read:{handle}": t for handle, t in graph.host_reads.items() if isinstance(t, Tensor)}
     wanted |= {f"initial:{v.index}": graph.whole(v) for v in graph.variables if v.data is not None}
     for step in schedule.steps:
-        if step.kind in ("stream_in", "stream_out", "print", "control", "abort"):
-            tensor = step.destination if step.kind == "stream_in" else step.source
+        if step.kind in ("stream_in", "stream_out", "remote_in", "remote_out", "print", "control", "abort"):
+            tensor = step.source if step.destination is None else step.destination
             if tensor is not None:
                 wanted[f"step:{step.index}"] = tensor
+            if step.offset is not None:
+                wanted[f"offset:{step.index}"] = step.offset
     return {key: HostPlan(*plan_stream(layout, tensor)) for key, tensor in wanted.items()}

@@ -10,11 +10,12 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..errors import InvalidOption, PoplarError, RuntimeFault, TensorIOError, did_you_mean
-from ..graph import StoredView
+from ..graph import RemoteBuffer, StoredView
 from ..target import Device, Target
 from . import control
 from .executable import Executable
 from .host import Streams, format_tensor, from_host, handle_of, to_host
+from .remote import StreamingMemory
 
 TRACE_LIMIT = 1_000_000
 
@@ -54,6 +55,13 @@ class BaseEngine:
     def _write_words(self, key: str, tensor: Any, words: np.ndarray) -> None:
         raise NotImplementedError
 
+    def _defined_words(self, key: str, tensor: Any) -> np.ndarray | None:
+        """Which words of a tensor, in its own order, somebody wrote, in an engine that knows."""
+        return None
+
+    def _undefine(self, key: str, tensor: Any, defined: np.ndarray) -> None:
+        """Forget the words of a tensor, just written, that are not defined, in an engine that knows."""
+
     def _defined(self, key: str, tensor: Any, what: str) -> None:
         """Raise RuntimeFault where the tensor has bytes that nothing wrote, in an engine that knows."""
 
@@ -66,9 +74,7 @@ class BaseEngine:
 
     def _write(self, key: str, tensor: Any, words: np.ndarray) -> None:
         """Write the words of a tensor given in its own order."""
-        if isinstance(tensor, StoredView):
-            words, tensor = np.ascontiguousarray(tensor.array(words.reshape(tensor.shape))).reshape(-1), tensor.stored
-        self._write_words(key, tensor, words)
+        self._write_words(key, getattr(tensor, "stored", tensor), _as_stored(tensor, words))
 
     # life ------------------------------------------------------------------------------------------------------
 
@@ -84,6 +90,7 @@ class BaseEngine:
                 f" {target.name} ({target.num_tiles} tiles); compile it for that target"
             )
         self._load()
+        self.remote = StreamingMemory(self.graph, getattr(self, "check", False))
         for variable in self.graph.variables:
             if variable.data is not None:
                 words = np.ascontiguousarray(variable.data).reshape(-1)
@@ -155,7 +162,33 @@ class BaseEngine:
                 self.streams.transfer(step.stream, to_host(step.source.dtype, words, (step.source.size,)))
 
             return drain
+        if step.kind == "remote_in":
+            return lambda: self._from_remote(step, key)
+        if step.kind == "remote_out":
+            return lambda: self._to_remote(step, key)
         return None
+
+    def _rows(self, step: Any, tensor: Any) -> np.ndarray:
+        """Which rows of a remote buffer a copy moves."""
+        count = tensor.size // self.graph.remote_buffers[step.stream].num_elements
+        if step.offset is None:
+            return self.remote.rows(step.name, step.stream, None, count)
+        key = f"offset:{step.index}"
+        self._defined(key, step.offset, "the offset")
+        words = self._read(key, step.offset)
+        return self.remote.rows(step.name, step.stream, to_host(step.offset.dtype, words, (count,)), count)
+
+    def _from_remote(self, step: Any, key: str) -> None:
+        words, defined = self.remote.fetch(step.stream, self._rows(step, step.destination))
+        self._write(key, step.destination, words)
+        if defined is not None and not defined.all():
+            self._undefine(
+                key, getattr(step.destination, "stored", step.destination), _as_stored(step.destination, defined)
+            )
+
+    def _to_remote(self, step: Any, key: str) -> None:
+        rows, words = self._rows(step, step.source), self._read(key, step.source)
+        self.remote.store(step.stream, rows, words, self._defined_words(key, step.source))
 
     def _abort(self, step: Any, key: str) -> None:
         if step.source is not None:
@@ -189,21 +222,34 @@ class BaseEngine:
         self._ready()
         tensor = handle_of(self.graph.host_writes, handle, "write")
         words = from_host(tensor, value, f"'{handle}' ({tensor.name})")
+        if isinstance(tensor, RemoteBuffer):
+            self.remote.write(tensor.handle, 0, words)
+            return
         self._write(f"write:{handle}", tensor, words)
 
     def read_tensor(self, handle: str, out: np.ndarray | None = None) -> np.ndarray:
         """The tensor of a host-read handle as an array, or into `out`."""
         self._ready()
         tensor = handle_of(self.graph.host_reads, handle, "read")
-        array = to_host(tensor.dtype, self._read(f"read:{handle}", tensor), tensor.shape)
-        if out is not None:
-            if out.shape != array.shape or out.dtype != array.dtype:
-                raise TensorIOError(
-                    f"'{handle}' is {tensor.dtype} {list(array.shape)}, the array to read into is {out.dtype}"
-                    f" {list(out.shape)}"
-                )
-            out[...] = array
-        return array
+        if isinstance(tensor, RemoteBuffer):
+            array = self.remote.read(tensor.handle, 0)
+        else:
+            array = to_host(tensor.dtype, self._read(f"read:{handle}", tensor), tensor.shape)
+        return _into(out, array, f"'{handle}'")
+
+    def copy_to_remote_buffer(self, array: Any, handle: str, repeat_index: int = 0) -> None:
+        """Write a row of a remote buffer. Raises TensorIOError for a row it does not have, a wrong shape or type."""
+        self._ready()
+        buffer, row = self.remote.row_of(handle, repeat_index)
+        self.remote.write(handle, row, from_host(buffer, array, f"row {row} of remote buffer '{handle}'"))
+
+    def copy_from_remote_buffer(self, handle: str, out: np.ndarray | None = None, repeat_index: int = 0) -> np.ndarray:
+        """A row of a remote buffer as an array, or into `out`. Raises TensorIOError."""
+        self._ready()
+        return _into(out, self.remote.read(handle, repeat_index), f"remote buffer '{handle}'")
+
+    def list_remote_buffers(self) -> list[str]:
+        return list(self.graph.remote_buffers)
 
     def connect_stream(self, handle: str, array: np.ndarray) -> None:
         """Connect a stream to an array, walked through in order and circularly."""
@@ -227,3 +273,20 @@ class BaseEngine:
         self.counts[:] = 0
         self.trace_length = 0
         self.wall_seconds = 0.0
+
+
+def _as_stored(tensor: Any, words: np.ndarray) -> np.ndarray:
+    """Words of a tensor given in its own order, in the order it is stored in."""
+    if isinstance(tensor, StoredView):
+        return np.ascontiguousarray(tensor.array(words.reshape(tensor.shape))).reshape(-1)
+    return words
+
+
+def _into(out: np.ndarray | None, array: np.ndarray, what: str) -> np.ndarray:
+    if out is not None:
+        if out.shape != array.shape or out.dtype != array.dtype:
+            raise TensorIOError(
+                f"{what} is {array.dtype} {list(array.shape)}, the array to read into is {out.dtype} {list(out.shape)}"
+            )
+        out[...] = array
+    return array

@@ -104,6 +104,27 @@ class Engine(BaseEngine):
         if self.defined is not None:
             self._native.fill(self.defined, address, size, 1)
 
+    def _defined_words(self, key: str, tensor: Any) -> np.ndarray | None:
+        if self.defined is None:
+            return None
+        stored = getattr(tensor, "stored", tensor)
+        address, size, place = self._pieces(key, stored)
+        known = np.empty(stored.size_bytes, np.uint8)
+        self._transfer(self.defined, known, address, place, size)
+        words = known.reshape(stored.size, -1).all(axis=1)
+        return words if stored is tensor else words.reshape(stored.shape).transpose(tensor.order).reshape(-1)
+
+    def _undefine(self, key: str, tensor: Any, defined: np.ndarray) -> None:
+        if self.defined is None:
+            return
+        address, size, place = self._pieces(key, tensor)
+        known = np.repeat(defined.astype(np.uint8), tensor.dtype.size)
+        self._transfer(known, self.defined, place, address, size)
+        data = np.empty(known.size, np.uint8)
+        self._transfer(self.memory, data, address, place, size)
+        data[known == 0] = checks.POISON_BYTE
+        self._transfer(data, self.memory, place, address, size)
+
     def _defined(self, key: str, tensor: Any, what: str) -> None:
         if self.defined is None:
             return

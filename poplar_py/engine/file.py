@@ -25,7 +25,7 @@ from ..exchange.layout import Layout
 from ..exchange.plan import CopyPlan
 from ..exchange.routes import Placed, Routes
 from ..exchange.transfers import Transfers
-from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, StoredView, Tensor, Variable
+from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, RemoteBuffer, StoredView, Tensor, Variable
 from ..graph.tensor import affine
 from ..memory.plan import MemoryPlan
 from ..program.supersteps import Schedule, Superstep
@@ -83,6 +83,8 @@ class _Writer:
             return self.pack(thing.item())
         if isinstance(thing, np.ndarray):
             return self._array(thing)
+        if isinstance(thing, RemoteBuffer):
+            return {"~": "remote", "v": thing.handle}
         if isinstance(thing, StoredView):
             return {"~": "stored", "v": [self.pack(thing.stored), [list(g) for g in thing.groups]]}
         if isinstance(thing, Tensor):
@@ -168,6 +170,7 @@ def _pack_graph(writer: _Writer, graph: Graph) -> dict[str, Any]:
         "compute_sets": [[cs.name, [_pack_block(writer, b) for b in cs.blocks]] for cs in graph.compute_sets],
         "functions": [f.name for f in graph.functions],
         "streams": [[s.handle, s.dtype.name, s.size, s.to_device] for s in graph.streams.values()],
+        "remote_buffers": [[*b.facts(), writer.pack(b.data)] for b in graph.remote_buffers.values()],
         "host_writes": writer.pack(graph.host_writes),
         "host_reads": writer.pack(graph.host_reads),
         "num_vertices": graph.num_vertices,
@@ -227,6 +230,8 @@ class _Reader:
         if kind == "tensor":
             name, offset, shape, strides = thing["v"]
             return Tensor(self.graph, dtype(name), affine(offset, shape, strides))
+        if kind == "remote":
+            return self.graph.remote_buffers[thing["v"]]
         if kind == "stored":
             return StoredView(self.unpack(thing["v"][0]), thing["v"][1])
         if kind == "elements":
@@ -317,6 +322,10 @@ def _unpack_graph(reader: _Reader, packed: dict[str, Any], path: Path, trust: bo
         graph.compute_sets.append(cs)
     graph.functions = [Function(i, None, name) for i, name in enumerate(packed["functions"])]
     graph.streams = {h: DataStream(h, dtype(k), n, way) for h, k, n, way in packed["streams"]}
+    for handle, kind, *facts, shape, data in packed.get("remote_buffers", []):
+        buffer = RemoteBuffer(handle, dtype(kind), *facts, tuple(shape))
+        buffer.data = reader.unpack(data)
+        graph.remote_buffers[handle] = buffer
     graph.num_vertices = packed["num_vertices"]
     graph.frozen = "it was saved"
     return graph

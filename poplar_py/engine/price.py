@@ -62,8 +62,9 @@ def price_step(
     after: Traffic | None,
     routes: Routes | None,
     host_bytes: int,
+    in_order: np.ndarray | None = None,
 ) -> Step:
-    """The price of one superstep."""
+    """The price of one superstep. `in_order`: bytes that each tile puts in another order."""
     target = graph.target
     zeros = np.zeros(target.num_tiles, np.int64)
     phases = [t for t in (before, after) if t is not None]
@@ -93,6 +94,16 @@ def price_step(
         )
         result.host_cycles = target.host_latency_cycles + math.ceil(host_bytes * target.tile_clock_hz / rate)
         result.sync_cycles = target.external_sync_cycles
+    elif step.kind in ("remote_in", "remote_out"):
+        rate = target.streaming_bytes_per_second
+        result.host_cycles = target.streaming_latency_cycles + math.ceil(host_bytes * target.tile_clock_hz / rate)
+        result.sync_cycles = target.external_sync_cycles
+        if in_order is not None:
+            moved = clock.copy_cycles(target, in_order)
+            if step.kind == "remote_in":  # in order when it has arrived, or before it leaves
+                result.exchange_out_cycles = exchange_out = moved
+            else:
+                result.exchange_cycles = exchange_in = moved
     elif step.kind in ("sync", "print"):
         result.sync_cycles = target.external_sync_cycles if step.kind == "print" else sync
     elif step.kind in ("control", "abort"):

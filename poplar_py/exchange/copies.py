@@ -68,6 +68,19 @@ def plan_copy(layout: Layout, source: Tensor, destination: Tensor) -> tuple[Tran
     return bring, put, area
 
 
+def plan_ordering(layout: Layout, tensor: Tensor | None) -> np.ndarray:
+    """Bytes that each tile moves to put what it has of a tensor in the tensor's order, or to undo that: all it has, where
+    that is not one piece already. int64 per tile."""
+    if tensor is None or tensor.size == 0:
+        return np.zeros(layout.num_tiles, np.int64)
+    length, tile, owner, place = _pieces(layout, tensor)
+    order = np.argsort(tile, kind="stable")
+    tile, owner, place, size = tile[order], owner[order], place[order], length[order] * tensor.dtype.size
+    breaks = (tile[1:] == tile[:-1]) & ((owner[1:] != owner[:-1]) | (place[1:] != place[:-1] + size[:-1]))
+    scattered = np.bincount(tile[1:][breaks], minlength=layout.num_tiles) > 0
+    return np.where(scattered, np.bincount(tile, weights=size, minlength=layout.num_tiles), 0).astype(np.int64)
+
+
 def _share(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors have an element in common."""
     if not {v.index for v in a.variables()} & {v.index for v in b.variables()}:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..graph import Graph
 from ..program.supersteps import Schedule
-from .copies import plan_copy
+from .copies import plan_copy, plan_ordering
 from .layout import Layout
 from .routes import Routes, plan_routes
 from .traffic import Traffic, measure
@@ -46,6 +46,7 @@ class ExchangePlan:
         self.areas: list[Area] = []
         self.traffic: dict[tuple[str, int], tuple[Traffic, Traffic]] = {}
         self.stream_bytes: dict[int, int] = {}
+        self.in_order: dict[int, np.ndarray] = {}  # by superstep: bytes each tile puts in the order of streaming memory
 
     def text(self) -> str:
         """A line a compute set or copy: regions, bytes received, bytes multicast saved, rearrangements by name."""
@@ -94,7 +95,9 @@ def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangeP
                 plan.areas.append(Area(f"{step.name}/exchange", area, [step.index]))
             plan.copies[step.index] = CopyPlan(first, second, number)
             plan.traffic["copy", step.index] = measure(first, tiles), measure(second, tiles)
-        elif step.kind in ("stream_in", "stream_out"):
-            tensor = step.destination if step.kind == "stream_in" else step.source
+        elif step.kind in ("stream_in", "stream_out", "remote_in", "remote_out"):
+            tensor = step.source if step.destination is None else step.destination
             plan.stream_bytes[step.index] = tensor.size_bytes if tensor is not None else 0
+            if step.kind in ("remote_in", "remote_out") and not graph.remote_buffers[step.stream].rearrange_on_host:
+                plan.in_order[step.index] = plan_ordering(layout, tensor)
     return plan

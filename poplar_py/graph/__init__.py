@@ -1,6 +1,7 @@
 """The waist: the tile-mapped graph of variables, compute sets, vertices and edges."""
 
 from .graph import ComputeSet, DataStream, Function, Graph
+from .remote import RemoteBuffer
 from .stored import StoredView
 from .tensor import Tensor, Windows, append, concat
 from .variable import Variable
@@ -13,6 +14,7 @@ __all__ = [
     "Edges",
     "Function",
     "Graph",
+    "RemoteBuffer",
     "StoredView",
     "Tensor",
     "Variable",

@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..target import Device, Target
 from .build import PendingVertices
+from .remote import RemoteBuffer
 from .tensor import Tensor, affine
 from .variable import Variable, expand_runs
 from .vertices import Block, FieldRef, Vertex, Vertices, make_block
@@ -94,8 +95,9 @@ class Graph:
         self.compute_sets: list[ComputeSet] = []
         self.functions: list[Function] = []
         self.streams: dict[str, DataStream] = {}
-        self.host_writes: dict[str, Tensor] = {}
-        self.host_reads: dict[str, Tensor] = {}
+        self.remote_buffers: dict[str, RemoteBuffer] = {}
+        self.host_writes: dict[str, Any] = {}  # tensors, and remote buffers for what lies off the chip
+        self.host_reads: dict[str, Any] = {}
         self.pending = PendingVertices(self)
         self.vertices = Vertices(self)
         self.num_vertices = 0
@@ -187,9 +189,13 @@ class Graph:
     def _storage(self, variable: Variable, value: Any) -> np.ndarray:
         return to_storage(variable.dtype, value, variable.shape, variable.name)
 
-    def set_initial_value(self, where: Tensor | FieldRef, value: Any) -> None:
-        """Contents of a whole variable at load time, or the value of a vertex's constant field."""
+    def set_initial_value(self, where: Tensor | FieldRef | RemoteBuffer, value: Any) -> None:
+        """Contents of a whole variable or a remote buffer at load time, or the value of a vertex's constant field."""
         self._writing("set initial values")
+        if isinstance(where, RemoteBuffer):
+            rows = (where.repeats, where.num_elements)
+            where.data = to_storage(where.dtype, value, rows, f"remote buffer '{where.handle}'").reshape(rows)
+            return
         if isinstance(where, FieldRef):
             self.pending.connect(where, value)
             return
@@ -448,18 +454,22 @@ class Graph:
             raise GraphConnectionError(f"{where}: {tensor.name} belongs to another graph")
         return tensor
 
-    def create_host_write(self, handle: str, tensor: Tensor) -> None:
-        """Let the host write `tensor` outside of runs, under `handle`."""
+    def create_host_write(self, handle: str, tensor: Tensor | RemoteBuffer) -> None:
+        """Let the host write `tensor`, or row 0 of a remote buffer, outside of runs, under `handle`."""
         handle = self._handle(handle, self.host_writes, "host write")
+        if isinstance(tensor, RemoteBuffer):
+            self.host_writes[handle] = tensor
+            return
         self._mine(tensor, f"host write '{handle}'")
         if tensor.contains_aliases or tensor.contains_constant:
             raise GraphConnectionError(f"host write '{handle}': {tensor.name} cannot be written (aliases or constants)")
         self.host_writes[handle] = tensor
 
-    def create_host_read(self, handle: str, tensor: Tensor) -> None:
-        """Let the host read `tensor` outside of runs, under `handle`."""
+    def create_host_read(self, handle: str, tensor: Tensor | RemoteBuffer) -> None:
+        """Let the host read `tensor`, or row 0 of a remote buffer, outside of runs, under `handle`."""
         handle = self._handle(handle, self.host_reads, "host read")
-        self.host_reads[handle] = self._mine(tensor, f"host read '{handle}'")
+        remote = isinstance(tensor, RemoteBuffer)
+        self.host_reads[handle] = tensor if remote else self._mine(tensor, f"host read '{handle}'")
 
     def add_host_to_device_fifo(self, handle: str, element_type: Any, size: int) -> DataStream:
         return self._add_stream(handle, element_type, size, True)
@@ -473,6 +483,42 @@ class Graph:
             raise GraphObjectCreationError(f"stream '{handle}': size {size!r} is not a number of elements")
         self.streams[handle] = DataStream(handle, dtype(element_type), int(size), to_device)
         return self.streams[handle]
+
+    def add_remote_buffer(
+        self,
+        handle: str,
+        element_type: Any,
+        num_elements: int,
+        repeats: int = 1,
+        rearrange_on_host: bool = False,
+        optimise_memory: bool = False,
+        shape: Sequence[int] | None = None,
+    ) -> RemoteBuffer:
+        """Storage in streaming memory: `repeats` rows of `num_elements` elements, which programs copy from and to.
+
+        rearrange_on_host: the host keeps a row in the order of the tiles, so that they need not put it in order;
+        optimise_memory: as Poplar takes it, without effect here, where no copy needs memory of its own; shape: how the host
+        sees a row. Raises GraphObjectCreationError for a handle in use, sizes below 1 and a target without streaming
+        memory.
+        """
+        handle = self._handle(handle, self.remote_buffers, "remote buffer")
+        for what, n in (("num_elements", num_elements), ("repeats", repeats)):
+            if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+                raise GraphObjectCreationError(f"remote buffer '{handle}': {what} {n!r} is not a number of at least 1")
+        if not self.target.streaming_memory_bytes:
+            raise GraphObjectCreationError(
+                f"remote buffer '{handle}': {self.target.name} has no streaming memory; compile for gc200 or bow, or say"
+                " how much there is with streaming_memory_bytes="
+            )
+        seen = None if shape is None else tuple(int(n) for n in shape)
+        if seen is not None and int(np.prod(seen, dtype=np.int64)) != num_elements:
+            raise ShapeError(
+                f"remote buffer '{handle}': rows of shape {list(seen)} do not have {num_elements} elements"
+            )
+        kind = dtype(element_type)
+        facts = (int(num_elements), int(repeats), bool(rearrange_on_host), bool(optimise_memory))
+        self.remote_buffers[handle] = RemoteBuffer(handle, kind, *facts, seen)
+        return self.remote_buffers[handle]
 
     def create_virtual_graph(self, tiles: Any, upper: int | None = None) -> Graph:
         """A view of this graph over a subset of its tiles: a count, (lower, upper), or a list of tile numbers."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InternalError
+from ..graph import RemoteBuffer
 
 
 class _Flow:
@@ -74,7 +75,7 @@ def lifetimes(executable: Any) -> np.ndarray:
     points, steps, variables = len(flow.next), len(schedule.steps), len(graph.variables)
     reads, writes, fills = (np.zeros((points, variables), bool) for _ in range(3))
     for step in schedule.steps:
-        for tensor, table in ((step.source, reads), (step.destination, writes)):
+        for tensor, table in ((step.source, reads), (step.offset, reads), (step.destination, writes)):
             if tensor is not None:
                 owner = graph.variable_index(np.unique(tensor.index))
                 table[step.index, owner] = True
@@ -102,6 +103,8 @@ def lifetimes(executable: Any) -> np.ndarray:
     alive = (live_before | live_after | writes)[:steps]
     always = np.array([v.is_constant or v.data is not None for v in graph.variables], bool)
     for tensor in [*graph.host_reads.values(), *graph.host_writes.values()]:
+        if isinstance(tensor, RemoteBuffer):
+            continue
         always[graph.variable_index(np.unique(tensor.index))] = True
     for begin, _ in flow.ends:
         always |= live_before[begin]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..dtypes import BOOL, INT, UNSIGNED_INT
 from ..errors import GraphConnectionError, GraphProgramCompilationError, ShapeError, TypeMismatch
-from ..graph import ComputeSet, DataStream, Function, Tensor
+from ..graph import ComputeSet, DataStream, Function, RemoteBuffer, Tensor
 
 
 class Program:
@@ -67,22 +67,37 @@ class Execute(Program):
 
 
 class Copy(Program):
-    """Copy a tensor to a tensor, a stream to a tensor, or a tensor to a stream.
+    """Copy a tensor to a tensor, or between a tensor and a stream or a remote buffer.
 
-    The source is read entirely before the destination changes. Raises ShapeError, TypeMismatch, and
-    GraphConnectionError where the destination has an element twice or is constant.
+    The source is read entirely before the destination changes. A copy between a tensor and a remote buffer moves as many
+    rows as the tensor has elements for: those whose numbers the tensor `offset` (INT or UNSIGNED_INT) holds, one number a
+    row, or the first ones. A row that stands twice in the offsets of one copy to a remote buffer keeps the later contents.
+    Raises ShapeError, TypeMismatch, and GraphConnectionError where the destination has an element twice or is constant.
     """
 
-    def __init__(self, source: Tensor | DataStream, destination: Tensor | DataStream, name: str = ""):
+    def __init__(
+        self,
+        source: Tensor | DataStream | RemoteBuffer,
+        destination: Tensor | DataStream | RemoteBuffer,
+        offset: Tensor | str | None = None,
+        name: str = "",
+    ):
+        if isinstance(offset, str):  # Copy(a, b, "name"), as before there were offsets
+            offset, name = None, offset
         self.source = source
         self.destination = destination
+        self.offset = offset
         tensors = [t for t in (source, destination) if isinstance(t, Tensor)]
-        streams = [s for s in (source, destination) if isinstance(s, DataStream)]
+        streams = [s for s in (source, destination) if isinstance(s, (DataStream, RemoteBuffer))]
         if len(tensors) + len(streams) != 2 or not tensors:
             kinds = f"{type(source).__name__} to {type(destination).__name__}"
-            raise GraphConnectionError(f"Copy joins tensors and streams, not {kinds}")
+            raise GraphConnectionError(f"Copy joins a tensor and a tensor, stream or remote buffer, not {kinds}")
         self.name = name or _copy_name(source, destination)
-        if streams:
+        if offset is not None and not (streams and isinstance(streams[0], RemoteBuffer)):
+            raise GraphConnectionError(f"copy {self.name}: an offset says which rows of a remote buffer; there is none")
+        if streams and isinstance(streams[0], RemoteBuffer):
+            self._check_rows(streams[0], tensors[0])
+        elif streams:
             self._check_stream(streams[0], tensors[0])
         else:
             a, b = tensors
@@ -107,6 +122,32 @@ class Copy(Program):
             )
         if stream.to_device != (stream is self.source):
             raise GraphConnectionError(f"copy {self.name}: stream {stream.handle} goes the other way")
+
+    def _check_rows(self, buffer: RemoteBuffer, tensor: Tensor) -> None:
+        if buffer.dtype != tensor.dtype:
+            raise TypeMismatch(
+                f"copy {self.name}: remote buffer {buffer.handle} is {buffer.dtype}, {tensor.name} is {tensor.dtype}"
+            )
+        rows, rest = divmod(tensor.size, buffer.num_elements)
+        if rest or not rows:
+            raise ShapeError(
+                f"copy {self.name}: rows of remote buffer {buffer.handle} have {buffer.num_elements} elements,"
+                f" {tensor.name} has {tensor.size}, which is not a number of rows"
+            )
+        if self.offset is None:
+            if rows > buffer.repeats:
+                raise ShapeError(
+                    f"copy {self.name}: {tensor.name} has {rows} rows, remote buffer {buffer.handle} {buffer.repeats}"
+                )
+            return
+        if not isinstance(self.offset, Tensor) or self.offset.dtype not in (INT, UNSIGNED_INT):
+            what = self.offset.dtype if isinstance(self.offset, Tensor) else type(self.offset).__name__
+            raise TypeMismatch(f"copy {self.name}: the offset is a tensor of INT or UNSIGNED_INT, not {what}")
+        if self.offset.size != rows:
+            raise ShapeError(
+                f"copy {self.name}: {tensor.name} has {rows} rows of remote buffer {buffer.handle},"
+                f" the offset {self.offset.name} has {self.offset.size} numbers"
+            )
 
 
 def _copy_name(source: Any, destination: Any) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import GraphProgramCompilationError, GraphRecursionError
-from ..graph import DataStream, Graph, Tensor
+from ..graph import DataStream, Graph, RemoteBuffer, Tensor
 from . import program as p
 
 Tree = list[Any]
@@ -26,8 +26,8 @@ Tree = list[Any]
 class Superstep:
     """One static superstep: what happens, without where or how long.
 
-    kind: execute, copy, stream_in, stream_out, print, undef, sync, abort (text in `message`), control (reads a
-    predicate, `source`).
+    kind: execute, copy, stream_in, stream_out, remote_in, remote_out (`stream` is the handle; `offset` holds row numbers),
+    print, undef, sync, abort (text in `message`), control (reads a predicate, `source`).
     """
 
     index: int
@@ -38,6 +38,7 @@ class Superstep:
     destination: Tensor | None = None
     stream: str = ""
     message: str = ""
+    offset: Tensor | None = None
 
 
 @dataclass
@@ -123,7 +124,7 @@ class _Flatten:
 
     def step(self, kind: str, name: str, **facts: Any) -> Tree:
         index = len(self.schedule.steps)
-        for tensor in (facts.get("source"), facts.get("destination")):
+        for tensor in (facts.get("source"), facts.get("destination"), facts.get("offset")):
             if tensor is not None and tensor.graph is not self.graph:
                 raise GraphProgramCompilationError(f"{name}: {tensor.name} belongs to another graph")
         self.schedule.steps.append(Superstep(index, kind, name, **facts))
@@ -148,6 +149,16 @@ class _Flatten:
         for stream in (source, destination):
             if isinstance(stream, DataStream) and self.graph.streams.get(stream.handle) is not stream:
                 raise GraphProgramCompilationError(f"{program.name}: stream {stream.handle} belongs to another graph")
+        for buffer in (source, destination):
+            if isinstance(buffer, RemoteBuffer) and self.graph.remote_buffers.get(buffer.handle) is not buffer:
+                where = f"remote buffer {buffer.handle}"
+                raise GraphProgramCompilationError(f"{program.name}: {where} belongs to another graph")
+        if isinstance(source, RemoteBuffer):
+            facts = {"stream": source.handle, "offset": program.offset}
+            return self.step("remote_in", program.name, destination=destination, **facts)
+        if isinstance(destination, RemoteBuffer):
+            facts = {"stream": destination.handle, "offset": program.offset}
+            return self.step("remote_out", program.name, source=source, **facts)
         if isinstance(source, DataStream):
             return self.step("stream_in", program.name, destination=destination, stream=source.handle)
         if isinstance(destination, DataStream):

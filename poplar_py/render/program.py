@@ -15,7 +15,7 @@ _ROW = 24.0
 _BARS = 420.0  # pixels of the longest bar
 _PARTS = ("sync", "host", "exchange", "compute")
 _WORDS = {
-    "execute": "compute set", "copy": "copy", "stream_in": "stream in", "stream_out": "stream out", "print": "print", "undef": "forget",
+    "execute": "compute set", "copy": "copy", "stream_in": "stream in", "stream_out": "stream out", "remote_in": "load row", "remote_out": "store row", "print": "print", "undef": "forget",
     "sync": "sync", "abort": "abort if", "control": "test",
 }  # fmt: skip
 

@@ -101,18 +101,20 @@ def _moves(diagram: Diagram, executable: Any) -> None:
                         diagram.arrows.append(
                             Arrow(_variable(diagram, a), _variable(diagram, b), "copy", PHASES["update"], dash=True)
                         )
-        elif step.kind in ("stream_in", "stream_out"):
-            tensor = step.destination if step.kind == "stream_in" else step.source
+        elif step.kind in ("stream_in", "stream_out", "remote_in", "remote_out"):
+            comes = step.kind.endswith("_in")
+            tensor = step.destination if comes else step.source
             for v in tensor.variables() if tensor is not None else ():
                 key = f"s:{step.kind}:{step.stream}"
                 if (key, v.index) in seen:
                     continue
                 seen.add((key, v.index))
-                words = "from host" if step.kind == "stream_in" else "to host"
+                place = "host" if step.kind.startswith("stream") else "streaming memory"
+                words = f"from {place}" if comes else f"to {place}"
                 diagram.boxes.setdefault(
                     key, Box([step.stream, words], KINDS["loss"], "tag", name=step.stream, tip=(f"stream {words}",))
                 )
-                ends = (key, _variable(diagram, v)) if step.kind == "stream_in" else (_variable(diagram, v), key)
+                ends = (key, _variable(diagram, v)) if comes else (_variable(diagram, v), key)
                 diagram.arrows.append(Arrow(*ends))
 
 

@@ -184,6 +184,8 @@ class Report:
 def _scope(step: Any, depth: int) -> str:
     if step.kind in ("stream_in", "stream_out"):
         return "(host streams)"
+    if step.kind in ("remote_in", "remote_out"):
+        return "(streaming memory)"
     if step.name.startswith("copy("):
         return "(copies)"
     return "/".join(step.name.split("/")[:depth])
