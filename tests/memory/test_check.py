@@ -7,6 +7,7 @@ import pytest
 
 import poplar_py as pp
 from poplar_py.memory.check import check_memory, lifetimes
+from poplar_py.memory.liveness import find_liveness
 from tests.pipeline.test_stages import hand_made
 
 
@@ -43,6 +44,39 @@ def test_a_missing_place_is_found(executable, drop):
         setattr(plan, column, getattr(plan, column)[keep])
     with pytest.raises(pp.InternalError, match="has no place on tile"):
         check_memory(executable)
+
+
+def test_an_address_the_engine_does_not_use_is_found(executable):
+    plan = executable.memory
+    plan.thing_address[plan.thing_tile == 3] += 64  # apart still, but elsewhere
+    plan.tile_bytes[3] += 64
+    plan.by_category["gaps"][3] += 64
+    with pytest.raises(pp.InternalError, match="is not where the engine looks for it on tile 3"):
+        check_memory(executable)
+
+
+def test_a_place_that_is_too_small_is_found(executable):
+    plan = executable.memory
+    plan.thing_bytes[np.argmax(plan.thing_bytes)] -= 4
+    with pytest.raises(pp.InternalError, match="is larger than its place"):
+        check_memory(executable)
+
+
+def test_calls_do_not_mix(executable):
+    """What one call is followed by is not alive before another call: both analyses follow calls back to their callers."""
+    graph = pp.Graph(pp.Target.tiny(1))
+    a, b, c, d = (graph.add_variable(pp.FLOAT, (100,), name=n, mapping=0) for n in "abcd")
+    graph.create_host_write("a", a)
+    graph.create_host_read("d", d)
+    move = graph.add_function(pp.Copy(b, c))
+    program = pp.Sequence([pp.Copy(a, b), pp.Call(move), pp.Copy(c, d), pp.Copy(d, b), pp.Call(move), pp.Copy(c, d)])
+    executable = pp.compile_graph(graph, program)
+    check_memory(executable)
+    planned = find_liveness(graph, executable.schedule)
+    np.testing.assert_array_equal(planned.alive, lifetimes(executable))
+    steps = [s.name for s in executable.schedule.steps]
+    before_second = steps.index("copy(d->b)")
+    assert not planned.alive[before_second, c.variables()[0].index]  # read after the first call, written by the second
 
 
 def test_bytes_that_do_not_add_up_are_found(executable):
