@@ -299,7 +299,7 @@ class Improving:
         while True:
             shake = next(shakes)
             for angle, mode in product(ANGLES, MODES):
-                if self._done() or self._out_of_time():
+                if self._done() or self._out_of_time() or self.room > MOST_ROOM:  # no room left to search in
                     return
                 goal = min(self._goal(), self.high - 1)
                 count += 1
