@@ -120,6 +120,7 @@ def compile(
     executable.op_graph = opgraph
     executable.info["programs"] = list(lowered.programs)
     executable.info["outlined"] = lowered.outlined
+    executable.info["in_place"] = {"taken": lowered.in_place.taken, "refused": lowered.in_place.refused}
     executable.info["plans"] = {path: plan.report() for path, plan in lowered.plans.items()}
     return executable
 

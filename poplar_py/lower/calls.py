@@ -72,8 +72,9 @@ class Calls:
         outside, at.program = at.program, Program(name=f"{path}/body")
         first = at.top.num_vertices
         walk.place |= own
-        for k in range(body.length):
-            walk.lower_op(start + k, self.g.ops[start + k])
+        with walk.in_place.body(body.starts, body.length):
+            for k in range(body.length):
+                walk.lower_op(start + k, self.g.ops[start + k])
         function = at.top.add_function(at.program)
         at.program = outside
         walk.place |= actual

@@ -54,6 +54,8 @@ class Lowering:
             raise InvalidOption(
                 f"no grain '{self.grain}'.{did_you_mean(self.grain, GRAINS)} There are {', '.join(GRAINS)}"
             )
+        self.may_take: list[Tensor] = []  # operands of the op being lowered over which its result may be written
+        self.taken: Tensor | None = None  # the one of them that `result` wrote over
         self.plans: dict[str, Plan] = {}
         self.kept_tiles: dict[tuple, np.ndarray] = layouts_of(graph).kept_tiles
 
@@ -172,6 +174,52 @@ class Lowering:
         one is a single element, or the same for a whole piece, the codelet's Scalar form is used if there is one.
         """
         return self._elementwise(codelet, out, name, constants, operands, 0)
+
+    def result(
+        self,
+        codelet: str,
+        like: Tensor | None,
+        name: str,
+        element_type: Any,
+        shape: Sequence[int],
+        *,
+        constants: Mapping[str, Any] | None = None,
+        **operands: Any,
+    ) -> Tensor:
+        """Elementwise work (see `elementwise`) into a new variable laid out as `like` (None: spread linearly), or over an
+        operand that `may_take` offers, where the codelet has a form in place: itself with one operand `InOut`."""
+        for tensor in self.may_take:
+            form = self._form_in_place(codelet, operands, tensor)
+            if form is not None:
+                rest = {n: t for n, t in operands.items() if t is not tensor}
+                if len(rest) == 1 and set(rest) == {"a"}:
+                    rest = {"b": rest["a"]}
+                self.taken, self.may_take = tensor, []
+                return self.elementwise(form, tensor, name, constants=constants, **rest)
+        if like is None:
+            out = self.variable(element_type, shape, name)
+        else:
+            out = self.variable_like(like, name, element_type)
+        return self.elementwise(codelet, out, name, constants=constants, **operands)
+
+    def _form_in_place(self, codelet: str, operands: Mapping[str, Any], tensor: Tensor) -> str | None:
+        """The codelet that writes over the operand that `tensor` is; a and b change places where they may."""
+        mine = [n for n, t in operands.items() if t is tensor]
+        if len(mine) != 1:
+            return None
+        if mine == ["b"] and set(operands) == {"a", "b"}:
+            mirror = getattr(self.library[codelet].cls, "mirror", None)
+            if mirror is None:
+                return None
+            codelet, mine = mirror, ["a"]
+        form = f"{codelet}InPlace"
+        if form not in self.library:
+            return None
+        fields = self.library[form].fields
+        written = [n for n, f in fields.items() if f.direction == "inout"]
+        left = {n for n, f in fields.items() if f.direction == "in"}
+        wanted = {"b"} if set(operands) == {"a", "b"} else set(operands) - set(mine)
+        return form if len(written) == 1 and left == wanted and (written == mine or not left) else None
 
     def _elementwise(
         self, codelet: str, out: Tensor, name: str, given: Mapping[str, Any] | None, operands: dict[str, Any], row: int

@@ -23,11 +23,19 @@ from ..options import read_options
 from ..program import Call, Copy, Program, Repeat, Sequence
 from ..target import Target
 from .calls import Calls
+from .in_place import InPlace, Overwriting, Places
 from .layout import layouts_of
 from .lowering import Lowering
 from .partition import MATMUL_OPTIONS, Plan
 
-OPTIONS: dict[str, Any] = {"steps": 1, "streams": True, "grain": "worker", "outline": True, **MATMUL_OPTIONS}
+OPTIONS: dict[str, Any] = {
+    "steps": 1,
+    "streams": True,
+    "grain": "worker",
+    "outline": True,
+    "in_place": True,
+    **MATMUL_OPTIONS,
+}
 
 
 @dataclass
@@ -42,6 +50,7 @@ class Lowered:
     parameters: dict[str, Tensor]
     plans: dict[str, Plan] = field(default_factory=dict)
     outlined: list[dict[str, Any]] = field(default_factory=list)  # bodies: path, calls, ops, vertices, bytes copied
+    in_place: Overwriting = field(default_factory=Overwriting)
 
     @property
     def program(self) -> Program:
@@ -55,6 +64,7 @@ class Lowered:
             lines += [f"  {kind[:-1]:<10}{name} {t.dtype} {list(t.shape)}" for name, t in getattr(self, kind).items()]
         lines += [f"  {line}" for plan in self.plans.values() for line in plan.report().splitlines()]
         lines += [f"  compute set {cs.name}: {cs.num_vertices} vertices" for cs in self.graph.compute_sets]
+        lines += [f"  {line}" for line in self.in_place.text()]
         return "\n".join(lines)
 
 
@@ -78,7 +88,8 @@ class _Walk:
         training = any(op.phase != "forward" for op in g.ops)
         self.at = Lowering(graph, self.forward, matmul | {"training": training, "grain": options["grain"]})
         self.parameters: dict[Value, Parameter] = {p.value: p for p in g.parameters}
-        self.place: dict[Value, Tensor] = {}
+        self.place = Places()
+        self.in_place = InPlace(self, bool(options["in_place"]))
         self.last_use = {v: i for i, op in enumerate(g.ops) for v in op.inputs}
         self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
 
@@ -106,7 +117,9 @@ class _Walk:
         for name, tensor in (parameters | outputs).items():
             self.graph.create_host_read(name, tensor)
         programs = self._programs(inputs, outputs)
-        return Lowered(self.graph, programs, inputs, outputs, parameters, self.at.plans, calls.report())
+        return Lowered(
+            self.graph, programs, inputs, outputs, parameters, self.at.plans, calls.report(), self.in_place.notes
+        )
 
     # ops -------------------------------------------------------------------------------------------------------
 
@@ -121,9 +134,13 @@ class _Walk:
         outside, self.graph._scope = self.graph._scope, scope
         try:
             tensors = op.regroup([self.place[v] for v in op.inputs])
+            offered = self.in_place.offer(number, op)
+            self.at.may_take, self.at.taken = [tensor for _, tensor in offered], None
             results = op.lower(self.at, *tensors)
         finally:
             self.graph._scope = outside
+            self.at.may_take = []
+        self.in_place.settle(op, offered, self.at.taken)
         results = () if results is None or op.updates else results if isinstance(results, tuple) else (results,)
         if len(results) != len(op.outputs):
             raise InternalError(f"{op}: lower gives {len(results)} tensors for {len(op.outputs)} outputs")

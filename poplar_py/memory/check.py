@@ -160,7 +160,6 @@ def _vertices(graph: Any, compute_set: int, size: np.ndarray) -> tuple[int, int,
 def check_memory(executable: Any) -> int:
     """Raise InternalError where two things alive in one superstep share a byte, or something has no place, or another
     one than the engine uses; returns how many pairs of neighbours were compared."""
-    plan = executable.memory
     alive = np.concatenate([lifetimes(executable), _areas(executable)], axis=1)
     compared = _apart(executable, alive)
     _complete(executable, alive)

@@ -57,11 +57,8 @@ class _Binary(Op):
     def lower(self, at: Any, a: Any, b: Any) -> Any:
         result = self.outputs[0]
         source = next((t for t in (a, b) if t.shape == result.shape), None)
-        if source is None:
-            out = at.variable(result.dtype, result.shape, self.leaf)
-        else:
-            out = at.variable_like(source, self.leaf, result.dtype)
-        return at.elementwise(self.codelet or type(self).__name__, out, self.leaf, a=a, b=b)
+        codelet = self.codelet or type(self).__name__
+        return at.result(codelet, source, self.leaf, result.dtype, result.shape, a=a, b=b)
 
     def to_both(self, g: Any, da: Value, db: Value) -> tuple[Value, Value]:
         """Gradients of the broadcast operands, summed to their own shapes."""

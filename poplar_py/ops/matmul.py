@@ -116,4 +116,4 @@ class AddBias(Op):
         return dy, g.add("reduce_sum", dy, axes=axes, name=gradient_name(self.bias)) if axes else dy
 
     def lower(self, at: Any, x: Any, bias: Any) -> Any:
-        return at.elementwise("Add", at.variable_like(x, self.leaf), self.leaf, a=x, b=bias)
+        return at.result("Add", x, self.leaf, x.dtype, x.shape, a=x, b=bias)

@@ -44,8 +44,8 @@ class _Unary(Op):
         return super().infer()
 
     def lower(self, at: Any, x: Any) -> Any:
-        y = at.variable_like(x, self.leaf, self.outputs[0].dtype)
-        return at.elementwise(self.codelet or type(self).__name__, y, self.leaf, x=x)
+        y = self.outputs[0]
+        return at.result(self.codelet or type(self).__name__, x, self.leaf, y.dtype, y.shape, x=x)
 
 
 class _FromResult(Op):
@@ -57,7 +57,7 @@ class _FromResult(Op):
     in_place = ("dy", "y")
 
     def lower(self, at: Any, y: Any, dy: Any) -> Any:
-        return at.elementwise(type(self).__name__, at.variable_like(y, self.leaf), self.leaf, y=y, dy=dy)
+        return at.result(type(self).__name__, y, self.leaf, y.dtype, y.shape, y=y, dy=dy)
 
     samples: ClassVar[tuple[Sample, ...]] = (
         sample(floats(4, 33, low=0.1, high=0.9), floats(4, 33)),
