@@ -57,7 +57,7 @@ def evenly_apart(shape, form):
         at = HEAD + AXIS * d
         if shape[at + 7] != 0 or shape[at + 8] != shape[at + 2]:
             return False
-        if shape[at] == 0 or shape[at + 9] != 0 or shape[at + 10] != shape[at] or shape[at + 4] < 1:
+        if shape[at] == 0 or shape[at + 9] != 0 or shape[at + 10] != shape[at] or min(shape[at + 3], shape[at + 4]) < 1:
             return False
         if form == 2 and shape[at + 3] != 1:
             return False
