@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": WAIST | {"exchange", "memory"},
     # the PopLibs names are thin lists over the front half
     **{name: FRONT | {"popops", "poputil"} for name in ("popops", "poplin", "popnn", "poprand", "poputil")},
-    "weights": LEAVES,
+    "weights": LEAVES | {"opgraph"},  # files of weights with the norms they were trained with are folded as op graphs are
     # these read anything
     "report": ROOMS | {"report"},
     "render": ROOMS | {"render", "report"},
