@@ -21,7 +21,7 @@ from .target import Device, Target
 
 STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
 MODEL_STAGES = ("opgraph", "recompute", "lower", *STAGES)
-OPTIONS = {"allow_out_of_memory": False, "check_races": True}
+OPTIONS = {"allow_out_of_memory": False, "check_races": True, "check_memory": False}
 MODEL_OPTIONS = {"fold_norms": False, "recompute": "none", "optimise": "speed"}
 Progress = Callable[[str, float], None]  # (stage, seconds it took)
 
@@ -191,6 +191,7 @@ def _plan(stages: Stages, graph: Graph, programs: list, options: Mapping[str, An
     from .engine.assemble import assemble
     from .exchange.plan import plan_exchange
     from .exchange.races import check_all_races
+    from .memory.check import check_memory
     from .memory.liveness import find_liveness
     from .memory.plan import plan_memory
 
@@ -203,6 +204,8 @@ def _plan(stages: Stages, graph: Graph, programs: list, options: Mapping[str, An
     liveness = stages("liveness", find_liveness, graph, schedule)
     memory = stages("memory", plan_memory, graph, schedule, layout, liveness, exchange, options["allow_out_of_memory"])
     executable = Executable.of(stages("executable", assemble, graph, schedule, layout, exchange, liveness, memory))
+    if options["check_memory"]:
+        stages("check", check_memory, executable)
     executable.name = name or graph.name
     executable.info["stage_seconds"] = stages.seconds
     return executable

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--weights", metavar="FILE", help="parameters it starts from: .npz or .safetensors")
     parser.add_argument("-o", "--output", metavar="FILE.pop", help="where to write the executable (default: nowhere)")
+    parser.add_argument("--check", action="store_true", help="prove that no two live things share a byte of memory")
     parser.add_argument(
         "--stop-after", metavar="STAGE", help="print the text of that stage and stop: opgraph, lower, ..."
     )

@@ -44,6 +44,19 @@ def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") ->
         action="store_false",
         help="lower repeated blocks each time, instead of calling one",
     )
+    group.add_argument(
+        "--off-chip",
+        metavar="KINDS",
+        help="keep in streaming memory what the chip does not need all the time: optimiser, activations, weights, or"
+        " several with commas between",
+    )
+    group.add_argument(
+        "--no-in-place",
+        dest="in_place",
+        default=None,
+        action="store_false",
+        help="give every result memory of its own",
+    )
     group.add_argument("--optimise", choices=("speed", "memory"), help="memory: put ops in an order of least peak")
     group.add_argument(
         "--allow-out-of-memory", action="store_true", help="compile even if a tile overflows, to see by how much"
@@ -85,6 +98,7 @@ def open_executable(args: argparse.Namespace, progress: Progress, **settings: An
         from ..session import Executable
 
         given = [f"--{name.replace('_', '-')}" for name in _COMPILE_ARGUMENTS if getattr(args, name)]
+        given += [f"--no-{name.replace('_', '-')}" for name in _SWITCHES if getattr(args, name) is False]
         if given:
             raise ModelError(f"{args.model} is compiled already; {', '.join(given)} cannot change it any more")
         progress.begin(f"load {args.model}")
@@ -102,11 +116,12 @@ _COMPILE_ARGUMENTS = (
     "recompute",
     "optimise",
     "grain",
-    "outline",
+    "off_chip",
     "allow_out_of_memory",
     "set",
     "fold_norms",
 )
+_SWITCHES = ("outline", "in_place")  # on unless told
 
 
 def make_target(args: argparse.Namespace) -> Any:
@@ -143,11 +158,12 @@ def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any)
     for name in ("batch", "dtype"):
         if getattr(args, name):
             options[name] = getattr(args, name)
-    named = ("recompute", "optimise", "grain", "allow_out_of_memory", "fold_norms")
+    named = ("recompute", "optimise", "grain", "off_chip", "allow_out_of_memory", "fold_norms")
     flags = {name: getattr(args, name, None) for name in named}
     flags = {name: value for name, value in flags.items() if value}
-    if getattr(args, "outline", None) is False:
-        flags["outline"] = False
+    flags |= {name: False for name in _SWITCHES if getattr(args, name, None) is False}
+    if getattr(args, "check", False):
+        flags["check_memory"] = True
     if flags:
         options["options"] = flags
     if args.set:

@@ -23,6 +23,9 @@ EXAMPLES = (
 )
 
 
+_CHECK = "prove the memory plan; stop at reads of undefined data, with dead memory poisoned"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "what to run")
     data = parser.add_argument_group("what it runs on")
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--seed", type=int, metavar="N", help="order of the samples (default: as the model says)")
     how.add_argument("--program", type=int, default=0, metavar="N", help="program to run on --input (default 0)")
     how.add_argument("--engine", choices=("fast", "reference"), default="fast", help="compiled, or plain Python (slow)")
-    how.add_argument("--check", action="store_true", help="stop at reads of undefined data; dead memory is poisoned")
+    how.add_argument("--check", action="store_true", help=_CHECK)
     weights = parser.add_argument_group("weights")
     weights.add_argument("--weights", metavar="FILE", help="parameters to start from: .npz or .safetensors")
     weights.add_argument("--save-weights", metavar="FILE", help="where to write the parameters afterwards")
@@ -62,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
             data = load_data(args.data)
         executable = open_executable(args, line)
+        if args.check:
+            from ..memory.check import check_memory
+
+            line.begin("check")
+            check_memory(executable)
         facts, text = _on_data(args, executable, data, line) if data else _on_files(args, executable, line)
     emit(args, facts, text)
     return 0

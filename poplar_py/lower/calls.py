@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..graph import Function, Tensor
+from ..graph import Function, RemoteBuffer, Tensor
 from ..opgraph.graph import OpGraph
 from ..opgraph.op import Value
 from ..opgraph.outline import Body, arguments, find_bodies, results_used, window_values
@@ -101,18 +101,18 @@ class Calls:
     def _call(self, body: Body, lowered: _Lowered, turn: int) -> None:
         walk, at, start = self.walk, self.walk.at, body.starts[turn]
         end = start + body.length
-        copies: list[tuple[Tensor, Tensor]] = []
+        copies: list[tuple[Tensor | RemoteBuffer, Tensor]] = []
         for slot, argument in lowered.arguments:
             if argument is None:
                 continue
             value = slot[turn]
             if value not in walk.place:
                 walk.make(value, None, like=argument)
-            copies.append((walk.place[value], argument))
+            copies.append((walk.off_chip.source(value), argument))
         with at.scope(self.g.ops[start].scope):
             for source, argument in copies:
                 at.copy(source, argument, "bind")
-                lowered.copied += source.size_bytes
+                lowered.copied += argument.size_bytes
             for value, number in list(lowered.lying.items()):
                 if walk.last_use.get(value, -1) >= end:  # read after this call, which overwrites it
                     walk.place[value] = at.duplicate(lowered.results[number], "result")

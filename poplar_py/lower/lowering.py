@@ -17,7 +17,7 @@ from ..codelet.codelet import MATRIX, MULTI, SCALAR, VECTOR
 from ..codelet.library import OURS, Library
 from ..dtypes import BOOL, FLOAT, HALF, UNSIGNED_INT, DType, dtype
 from ..errors import GraphConnectionError, InvalidOption, ShapeError, UnknownField, did_you_mean
-from ..graph import Graph, StoredView, Tensor, concat
+from ..graph import Graph, RemoteBuffer, StoredView, Tensor, concat
 from ..program import Copy, Execute
 from ..program import Sequence as Program
 from . import matmul as products
@@ -305,9 +305,9 @@ class Lowering:
             return x
         return self.elementwise("Cast", self.variable_like(x, name, element_type), name, x=x)
 
-    def copy(self, source: Tensor, destination: Tensor, name: str = "") -> None:
-        """Copy a tensor to another of the same shape."""
-        if isinstance(destination, StoredView) and destination.same_as(source):
+    def copy(self, source: Tensor | RemoteBuffer, destination: Tensor, name: str = "") -> None:
+        """Copy a tensor, or a row of streaming memory, to a tensor of the same shape."""
+        if isinstance(destination, StoredView) and isinstance(source, Tensor) and destination.same_as(source):
             source, destination = source.stored, destination.stored  # type: ignore[attr-defined]
         self.program.add(Copy(source, destination, name=name))
 

@@ -25,6 +25,7 @@ from ..target import Target
 from .calls import Calls
 from .in_place import InPlace, Overwriting, Places
 from .layout import layouts_of
+from .off_chip import OffChip, read_off_chip
 from .lowering import Lowering
 from .partition import MATMUL_OPTIONS, Plan
 
@@ -34,6 +35,7 @@ OPTIONS: dict[str, Any] = {
     "grain": "worker",
     "outline": True,
     "in_place": True,
+    "off_chip": "none",
     **MATMUL_OPTIONS,
 }
 
@@ -90,11 +92,13 @@ class _Walk:
         self.parameters: dict[Value, Parameter] = {p.value: p for p in g.parameters}
         self.place = Places()
         self.in_place = InPlace(self, bool(options["in_place"]))
+        self.off_chip = OffChip(self, read_off_chip(options["off_chip"]))
         self.last_use = {v: i for i, op in enumerate(g.ops) for v in op.inputs}
         self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
 
     def run(self) -> Lowered:
-        calls = Calls(self.g, self, self.options["outline"])
+        # stored activations are apart for every block, so nothing repeats there
+        calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
         number = 0
         while number < len(self.g.ops):
             op = self.g.ops[number]
@@ -106,15 +110,18 @@ class _Walk:
             if not done:
                 self.lower_op(number, op)
             number += done or 1
+            self.off_chip.passed(number)
         for value in [*self.g.inputs, *self.parameters]:
             if value not in self.place:
                 self.make(value, None)
+        self.off_chip.before(self.g.outputs.values())
         inputs = {v.name: self.place[v] for v in self.g.inputs}
         outputs = {name: self.place[v] for name, v in self.g.outputs.items()}
         parameters = {p.name: self.place[p.value] for p in self.g.parameters}
-        for name, tensor in (inputs | parameters).items():
+        seen = parameters | self.off_chip.handles
+        for name, tensor in (inputs | seen).items():
             self.graph.create_host_write(name, tensor)
-        for name, tensor in (parameters | outputs).items():
+        for name, tensor in (seen | outputs).items():
             self.graph.create_host_read(name, tensor)
         programs = self._programs(inputs, outputs)
         return Lowered(
@@ -128,6 +135,7 @@ class _Walk:
         for value in (*(v for v in op.inputs if v in self.parameters), *op.inputs):
             if value not in self.place:
                 self.make(value, op)
+        self.off_chip.before(op.inputs)
         if op.updates:
             self._keep_old(number, op)
         scope = [part for part in op.scope.split("/") if part]
@@ -148,6 +156,8 @@ class _Walk:
             if tensor.shape != value.shape or tensor.dtype != value.dtype:
                 raise InternalError(f"{op}: lower gives {tensor.dtype} {list(tensor.shape)} for {value.type}")
             self.place[value] = tensor
+        self.off_chip.after(op)
+        self.off_chip.made(op)
 
     def make(self, value: Value, op: Op | None, like: Tensor | None = None) -> None:
         """Give an input or parameter a place: that of `like`, or the one that `op` wants for it."""
@@ -163,7 +173,9 @@ class _Walk:
             if tensor is None:
                 tensor = self.at.variable(value.dtype, value.shape, value.name)
         self.place[value] = tensor
-        if parameter is not None:
+        if parameter is not None and self.off_chip.wants(parameter):
+            self.off_chip.keep(parameter, tensor)
+        elif parameter is not None:
             self.at.set_initial_value(tensor, parameter.initial_value())
 
     def _wished(self, value: Value, op: Op) -> Tensor | None:
