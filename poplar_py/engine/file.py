@@ -25,7 +25,7 @@ from ..exchange.layout import Layout
 from ..exchange.plan import CopyPlan
 from ..exchange.routes import Placed, Routes
 from ..exchange.transfers import Transfers
-from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, RemoteBuffer, StoredView, Tensor, Variable
+from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, Joined, RemoteBuffer, StoredView, Tensor, Variable
 from ..graph.tensor import affine
 from ..memory.plan import MemoryPlan
 from ..program.supersteps import Schedule, Superstep
@@ -87,6 +87,8 @@ class _Writer:
             return {"~": "remote", "v": thing.handle}
         if isinstance(thing, StoredView):
             return {"~": "stored", "v": [self.pack(thing.stored), [list(g) for g in thing.groups]]}
+        if isinstance(thing, Joined):
+            return {"~": "joined", "v": [self.pack(t) for t in thing.parts]}
         if isinstance(thing, Tensor):
             if thing.is_affine:
                 return {"~": "tensor", "v": [thing.dtype.name, thing.offset, list(thing.shape), list(thing.strides)]}
@@ -234,6 +236,8 @@ class _Reader:
             return self.graph.remote_buffers[thing["v"]]
         if kind == "stored":
             return StoredView(self.unpack(thing["v"][0]), thing["v"][1])
+        if kind == "joined":
+            return Joined([self.unpack(t) for t in thing["v"]])
         if kind == "elements":
             return Tensor(self.graph, dtype(thing["v"][0]), self.unpack(thing["v"][1]))
         if kind == "edges":

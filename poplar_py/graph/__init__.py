@@ -1,6 +1,7 @@
 """The waist: the tile-mapped graph of variables, compute sets, vertices and edges."""
 
 from .graph import ComputeSet, DataStream, Function, Graph
+from .joined import Joined
 from .remote import RemoteBuffer
 from .stored import StoredView
 from .tensor import Tensor, Windows, append, concat
@@ -14,6 +15,7 @@ __all__ = [
     "Edges",
     "Function",
     "Graph",
+    "Joined",
     "RemoteBuffer",
     "StoredView",
     "Tensor",

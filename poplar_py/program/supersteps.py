@@ -11,12 +11,12 @@ where the `i` of a control form is the superstep that reads the predicate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import GraphProgramCompilationError, GraphRecursionError
-from ..graph import DataStream, Graph, RemoteBuffer, Tensor
+from ..graph import DataStream, Graph, Joined, RemoteBuffer, Tensor
 from . import program as p
 
 Tree = list[Any]
@@ -90,6 +90,46 @@ def plan_supersteps(graph: Graph, programs: list[p.Program]) -> Schedule:
     return schedule
 
 
+def _copies_together(programs: Iterable[Any]) -> Iterator[Any]:
+    """The programs, with tensor copies next to each other that do not depend on each other as one: one superstep
+    instead of several. Copies of one type whose variables are apart."""
+    together: list[p.Copy] = []
+    touched: set[int] = set()
+    for program in programs:
+        mine = _variables(program)
+        if together and (mine is None or mine & touched or not _alike(program, together[0])):
+            yield _joined(together)
+            together, touched = [], set()
+        if mine is None:
+            yield program
+        else:
+            together.append(program)
+            touched |= mine
+    if together:
+        yield _joined(together)
+
+
+def _alike(a: p.Copy, b: p.Copy) -> bool:
+    return a.source.dtype == b.source.dtype and a.source.graph is b.source.graph is a.destination.graph
+
+
+def _variables(program: Any) -> set[int] | None:
+    """The variables of a copy from tensor to tensor; None of other programs and of a copy within a variable."""
+    if type(program) is not p.Copy or not (isinstance(program.source, Tensor) and isinstance(program.destination, Tensor)):
+        return None
+    source = {v.index for v in program.source.variables()}
+    destination = {v.index for v in program.destination.variables()}
+    return None if source & destination else source | destination
+
+
+def _joined(copies: list[p.Copy]) -> p.Copy:
+    if len(copies) == 1:
+        return copies[0]
+    names = list(dict.fromkeys(copy.name for copy in copies))
+    name = names[0] if len(names) == 1 else f"{names[0]} and {len(copies) - 1} more"
+    return p.Copy(Joined([c.source for c in copies]), Joined([c.destination for c in copies]), name=name)
+
+
 class _Flatten:
     def __init__(self, graph: Graph, schedule: Schedule):
         self.graph = graph
@@ -134,7 +174,7 @@ class _Flatten:
         if program in self.open:
             raise GraphRecursionError(f"sequence {program.name or 'without a name'} contains itself")
         self.open.append(program)
-        children = [self.tree(child) for child in program.programs]
+        children = [self.tree(child) for child in _copies_together(program.programs)]
         self.open.pop()
         return ["seq", children]
 
