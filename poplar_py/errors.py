@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 
 class PoplarError(Exception):
@@ -62,8 +64,62 @@ class GraphProgramCompilationError(PoplarError):
     """The program cannot be compiled: a race, a write to a constant, a stream of the wrong size."""
 
 
+@dataclass(frozen=True)
+class Remedy:
+    """Something that would help: `kind` and `setting` for machines, `text` for people. bytes: what the fullest tile then
+    takes; fits: whether that is enough."""
+
+    kind: str
+    setting: Any
+    bytes: int
+    fits: bool
+    text: str
+
+
 class GraphMemoryAllocationError(PoplarError, MemoryError):
-    """A tile needs more bytes than it has."""
+    """A tile needs more bytes than it has.
+
+    Where the memory plan is what does not fit, the fields say how: tile, step (path) and step_index of its fullest
+    superstep, bytes_needed, bytes_available, live_bytes (needed without gaps), num_tiles_over, bytes_over (of all tiles
+    together), worst_tiles ({tile: bytes}), largest (what is alive there: name, bytes, category, always, runs), by_category
+    ({category: bytes} there), remedies and the plan. Else they are None or empty.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(message)
+        self.target = ""
+        self.tile: int | None = None
+        self.step = ""
+        self.step_index: int | None = None
+        self.bytes_needed: int | None = None
+        self.bytes_available: int | None = None
+        self.live_bytes: int | None = None
+        self.num_tiles_over = 0
+        self.bytes_over = 0
+        self.worst_tiles: dict[int, int] = {}
+        self.largest: list[Any] = []
+        self.by_category: dict[str, int] = {}
+        self.remedies: list[Remedy] = []
+        self.plan: Any = None
+
+    def tell(self) -> None:
+        """Make the message of the fields; its beginning is Poplar's, which programs read."""
+        code = sum(self.by_category.get(c, 0) for c in ("vertex_state", "vertex_code", "stacks"))
+        control = sum(self.by_category.get(c, 0) for c in ("control_code", "exchange_code"))
+        things = ", ".join(f"{a.name} {a.bytes} ({a.span})" for a in self.largest)
+        tiles = f"{self.num_tiles_over} tile{'s are' if self.num_tiles_over != 1 else ' is'} over"
+        packed = "" if self.live_bytes is None else f", {self.live_bytes} of it live at once"
+        parts = [
+            f"Out of memory on tile {self.tile}: {self.bytes_needed} bytes used but tiles only have"
+            f" {self.bytes_available} bytes of memory ({self.target}){packed}, fullest in"
+            f" {self.step or 'no superstep'} (superstep {self.step_index})",
+            f"{tiles}, by {self.bytes_over} bytes together: "
+            + ", ".join(f"tile {t} by {n - (self.bytes_available or 0)}" for t, n in self.worst_tiles.items()),
+            f"Largest there: {things or 'nothing'}; vertex code, state and stacks {code}, control and exchange code {control}",
+        ]
+        helps = "; ".join([*(f"{i}) {r.text}" for i, r in enumerate(self.remedies, 1)), ""])
+        parts.append(f"Try {helps}or allow_out_of_memory to profile it anyway")
+        self.args = (". ".join(parts),)
 
 
 class StreamConnectionError(PoplarError):

@@ -15,16 +15,18 @@ from .copies import plan_copy, plan_ordering
 from .layout import Layout
 from .routes import Routes, plan_routes
 from .traffic import Traffic, measure
-from .transfers import Transfers
+from .transfers import AREA, Transfers
 
 
 @dataclass
 class Area:
-    """A gathering area: bytes per tile, and the static supersteps that use it."""
+    """A gathering area: bytes per tile, the static supersteps that use it, and how many of the bytes are data of the
+    tile itself in another order (rearrangements) rather than data of other tiles."""
 
     name: str
     tile_bytes: np.ndarray
     steps: list[int]
+    rearranged_bytes: np.ndarray
 
 
 @dataclass
@@ -71,6 +73,21 @@ def executed_sets(schedule: Schedule) -> list[int]:
     return sorted({s.compute_set for s in schedule.steps if s.kind == "execute"})
 
 
+def _area(name: str, tile_bytes: np.ndarray, steps: list[int], gathers: Transfers, scatters: Transfers) -> Area:
+    """An area with the bytes that come from its own tile and only change their place, or go there afterwards."""
+    to, back = gathers.dst_owner == AREA, scatters.src_owner == AREA
+    tile = np.concatenate([gathers.dst_tile[to], scatters.src_tile[back]]).astype(np.int64)
+    other = np.concatenate([gathers.src_tile[to], scatters.dst_tile[back]])
+    place = np.concatenate([gathers.dst[to], scatters.src[back]]).astype(np.int64)
+    size = np.concatenate([gathers.size[to], scatters.size[back]]).astype(np.int64)
+    order = np.lexsort((other != tile, place, tile))  # a place that is filled and emptied counts once, as its filling
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(tile[order]) != 0) | (np.diff(place[order]) != 0)
+    mine = order[first & (other == tile)[order]]
+    own = np.bincount(tile[mine], weights=size[mine], minlength=len(tile_bytes)).astype(np.int64)
+    return Area(name, tile_bytes, steps, np.minimum(own, tile_bytes))
+
+
 def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangePlan:
     """Plan the exchange of every executed compute set and every copy."""
     plan = ExchangePlan()
@@ -83,7 +100,7 @@ def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangeP
         if routes.area_bytes.any():
             plan.route_area[i] = len(plan.areas)
             steps = [s.index for s in schedule.steps if s.kind == "execute" and s.compute_set == i]
-            plan.areas.append(Area(f"{cs.name}/exchange", routes.area_bytes, steps))
+            plan.areas.append(_area(f"{cs.name}/exchange", routes.area_bytes, steps, routes.gathers, routes.scatters))
         plan.traffic["cs", i] = measure(routes.gathers, tiles), measure(routes.scatters, tiles)
     for step in schedule.steps:
         if step.kind == "copy":
@@ -92,7 +109,7 @@ def plan_exchange(graph: Graph, schedule: Schedule, layout: Layout) -> ExchangeP
             number = -1
             if area.any():
                 number = len(plan.areas)
-                plan.areas.append(Area(f"{step.name}/exchange", area, [step.index]))
+                plan.areas.append(_area(f"{step.name}/exchange", area, [step.index], first, second))
             plan.copies[step.index] = CopyPlan(first, second, number)
             plan.traffic["copy", step.index] = measure(first, tiles), measure(second, tiles)
         elif step.kind in ("stream_in", "stream_out", "remote_in", "remote_out"):

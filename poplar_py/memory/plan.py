@@ -8,29 +8,19 @@ instructions, vertices, edges and fragments (4-byte instructions; about three a 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from ..errors import GraphMemoryAllocationError
 from ..exchange.layout import Layout
 from ..exchange.plan import Area, ExchangePlan
 from ..graph import Graph
-from ..graph.variable import expand_runs
 from ..program.supersteps import Schedule
+from .account import AREA, CONSTANT, VARIABLE, Alive, alive_at, categories, peak_steps, runs_of
 from .code import code_bytes
 from .liveness import Liveness
+from .overflow import out_of_memory
 
-CATEGORIES = (
-    "variables",
-    "constants",
-    "exchange",
-    "vertex_state",
-    "vertex_code",
-    "control_code",
-    "exchange_code",
-    "stacks",
-    "gaps",
-)
 ALIGN = 8
 
 
@@ -39,7 +29,9 @@ class MemoryPlan:
     """Addresses in bytes from the bottom of a tile.
 
     fragment_address: per row of the layout's fragments; area_address: per area and tile (-1: none); by_category: bytes
-    per tile, `gaps` being what lies unused below the peak at the fullest superstep.
+    per tile at its fullest superstep, `gaps` being what lies unused there; always_by_category: of it what is always live.
+    Entities are variables, then areas; a thing is what an entity has on a tile. `live_runs` of entity e are the rows
+    live_first[e] to live_first[e + 1]: first and last static superstep of each run.
     """
 
     capacity_bytes: int
@@ -57,6 +49,13 @@ class MemoryPlan:
     thing_entity: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     thing_bytes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     thing_address: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+    always_by_category: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    kind: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)  # of entities: account.py
+    always: np.ndarray = field(default_factory=lambda: np.zeros(0, bool), repr=False)  # of entities
+    live_first: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64), repr=False)
+    live_runs: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64), repr=False)
+    peak_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)  # per tile
+    step_names: list[str] = field(default_factory=list, repr=False)
 
     @property
     def max_tile_bytes(self) -> int:
@@ -69,6 +68,15 @@ class MemoryPlan:
     @property
     def always_live_bytes(self) -> int:
         return int(self.always_live_tile_bytes.sum())
+
+    @property
+    def bytes_without_gaps(self) -> np.ndarray:
+        """Bytes per tile that something takes at its fullest superstep."""
+        return self.tile_bytes - self.by_category["gaps"]
+
+    def alive_at(self, step: int, tile: int | None = None) -> list[Alive]:
+        """What is alive in a static superstep, largest first: on one tile, or on all together."""
+        return alive_at(self, step, tile)
 
     @property
     def fits(self) -> bool:
@@ -113,7 +121,6 @@ def plan_memory(
 
     target, areas = graph.target, exchange.areas
     fixed = code_bytes(graph, exchange, len(schedule.steps))  # per tile: code, state and stacks
-    step_names = [s.name for s in schedule.steps]
     count = len(graph.variables)
     num_steps = liveness.alive.shape[0]
     alive = np.zeros((num_steps, count + len(areas)), bool)
@@ -134,27 +141,42 @@ def plan_memory(
     fragment_address[layout.fragment_key(entity[is_fragment], tile[is_fragment])] = offset[is_fragment]
     area_address = np.full((len(areas), target.num_tiles), -1, np.int64)
     area_address[entity[~is_fragment] - count, tile[~is_fragment]] = offset[~is_fragment]
-    spans = [_span(alive[:, e], always[e], num_steps) for e in range(count + len(areas))]
-    constant = np.array([v.is_constant for v in graph.variables] + [False] * len(areas), bool)
+    live = alive | always
+    live_first, live_runs = runs_of(live)
+    kind = np.array([CONSTANT if v.is_constant else VARIABLE for v in graph.variables] + [AREA] * len(areas), np.int64)
+    peaks = peak_steps(tile, entity, size, live, target.num_tiles)
+    rearranged = np.zeros(len(size), np.int64)
+    if areas:
+        table = np.array([a.rearranged_bytes for a in areas], np.int64)
+        rearranged[~is_fragment] = table[entity[~is_fragment] - count, tile[~is_fragment]]
+    things = (tile, entity, size)
+    at_peak = live[peaks[tile], entity] if num_steps else always[entity]
     plan = MemoryPlan(
         target.bytes_per_tile,
         end,
         floor,
-        _categories(fixed, tile, entity, size, alive, always, constant, count, target.num_tiles, end),
+        categories(fixed, things, at_peak, kind, rearranged, end),
         fragment_address,
         area_address,
         np.array([a.tile_bytes for a in areas], np.int64).reshape(len(areas), target.num_tiles),
         [a.name for a in areas],
-        _live_bytes(entity, size, alive, always, base),
+        _live_bytes(entity, size, live, base),
         [v.name for v in graph.variables] + [a.name for a in areas],
-        spans,
+        [_span(live_runs[a:b]) for a, b in pairwise(live_first.tolist())],
         thing_tile=tile,
         thing_entity=entity,
         thing_bytes=size,
         thing_address=offset,
+        always_by_category=categories(fixed, things, always[entity], kind, rearranged, floor),
+        kind=kind,
+        always=always,
+        live_first=live_first,
+        live_runs=live_runs,
+        peak_step=peaks,
+        step_names=[s.name for s in schedule.steps],
     )
     if not plan.fits and not allow_out_of_memory:
-        raise GraphMemoryAllocationError(out_of_memory_text(plan, alive, always, step_names, target.name))
+        raise out_of_memory(plan, graph, layout)
     return plan
 
 
@@ -172,76 +194,10 @@ def _things(layout: Layout, areas: list[Area], used: np.ndarray, count: int) -> 
     return tile[keep], entity[keep], size[keep]
 
 
-def _span(alive: np.ndarray, always: bool, steps: int) -> tuple[int, int]:
-    where = np.flatnonzero(alive)
-    if always or not len(where):
-        return (0, max(steps - 1, 0)) if always else (-1, -1)
-    return int(where[0]), int(where[-1])
+def _span(runs: np.ndarray) -> tuple[int, int]:
+    return (int(runs[0, 0]), int(runs[-1, 1])) if len(runs) else (-1, -1)
 
 
-def _live_bytes(entity, size, alive, always, base) -> np.ndarray:
-    per_entity = np.bincount(entity, weights=size, minlength=alive.shape[1]).astype(np.int64)
-    return (alive | always) @ per_entity + int(base.sum())
-
-
-def _categories(fixed, tile, entity, size, alive, always, constant, count, num_tiles, end) -> dict[str, np.ndarray]:
-    """Bytes per tile and category at each tile's fullest superstep; gaps are the rest up to the tile's end."""
-    result = {name: np.zeros(num_tiles, np.int64) for name in CATEGORIES}
-    for name, column in fixed.items():
-        result[name] += column
-    live = alive | always
-    steps = live.shape[0]
-    peak_step = np.zeros(num_tiles, np.int64)
-    best = np.full(num_tiles, -1, np.int64)
-    order = np.argsort(entity, kind="stable")  # the things of an entity together
-    amount = np.bincount(entity, minlength=live.shape[1])
-    first = np.cumsum(amount) - amount
-    total, before = np.zeros(num_tiles, np.int64), np.zeros(live.shape[1], bool)
-    for s in range(steps):
-        changed = np.flatnonzero(live[s] != before)
-        before = live[s]
-        things = order[expand_runs(first[changed], amount[changed])]
-        change = np.where(np.repeat(before[changed], amount[changed]), size[things], -size[things])
-        total += np.bincount(tile[things], weights=change, minlength=num_tiles).astype(np.int64)
-        better = total > best
-        best[better] = total[better]
-        peak_step[better] = s
-    counted = live[peak_step[tile], entity] if steps else always[entity]
-    kind = np.where(entity >= count, 2, np.where(constant[entity], 1, 0))
-    for number, name in enumerate(("variables", "constants", "exchange")):
-        mine = counted & (kind == number)
-        result[name] += np.bincount(tile[mine], weights=size[mine], minlength=num_tiles).astype(np.int64)
-    result["gaps"] = end - sum(result[name] for name in CATEGORIES if name != "gaps")
-    return result
-
-
-def out_of_memory_text(
-    plan: MemoryPlan, alive: np.ndarray, always: np.ndarray, step_names: list[str], target_name: str
-) -> str:
-    """The tile that is furthest over, its fullest superstep, and the largest things alive there."""
-    tile = int(np.argmax(plan.tile_bytes))
-    over = plan.tile_bytes > plan.capacity_bytes
-    here = np.flatnonzero(plan.thing_tile == tile)
-    live = alive | always
-    totals = live[:, plan.thing_entity[here]] @ plan.thing_bytes[here] if len(live) else np.zeros(0)
-    step = int(np.argmax(totals)) if len(totals) else -1
-    during = f" while running {step_names[step]}" if step >= 0 else ""
-    things = [i for i in here if step < 0 or live[step, plan.thing_entity[i]]]
-    things.sort(key=lambda i: -int(plan.thing_bytes[i]))
-    parts = []
-    for i in things[:3]:
-        entity = int(plan.thing_entity[i])
-        first, last = plan.spans[entity]
-        span = "always live" if always[entity] else f"live {first}..{last}"
-        parts.append(f"{plan.names[entity]} {int(plan.thing_bytes[i]):,} ({span})")
-    fixed = sum(
-        int(plan.by_category[c][tile])
-        for c in ("vertex_state", "vertex_code", "control_code", "exchange_code", "stacks")
-    )
-    excess = int((plan.tile_bytes - plan.capacity_bytes)[over].sum())
-    return (
-        f"tile {tile} of {target_name} needs {int(plan.tile_bytes[tile]):,} bytes of {plan.capacity_bytes:,}{during};"
-        f" {int(over.sum())} tiles are over, by {excess:,} bytes together. Largest there: {', '.join(parts)};"
-        f" code and vertex state {fixed:,}."
-        " Try a smaller batch, map the largest over more tiles, or allow_out_of_memory to profile it anyway"
-    )
+def _live_bytes(entity, size, live, base) -> np.ndarray:
+    per_entity = np.bincount(entity, weights=size, minlength=live.shape[1]).astype(np.int64)
+    return live @ per_entity + int(base.sum())
