@@ -15,190 +15,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..codelet.convolve import AXIS, HEAD, SHAPE_SIZE
-from ..dtypes import INT, DType
-from ..graph import StoredView, Tensor, Windows
+from ..dtypes import INT
+from ..graph import Tensor, Windows
 from ..graph.variable import expand_runs
-from .conv_params import ConvParams
-from .conv_plan import (
-    AXES,
-    FORWARD,
-    INPUT_GRADIENT,
-    WEIGHTS_GRADIENT,
-    ConvPlan,
-    Problem,
-    plan_convolution,
+from .conv_operands import (
+    as_stored,
+    as_weights,
+    plan_of,
+    seen_weights,
+    tiles_of,
+    weights_shape,
+    widths,
 )
+from .conv_params import ConvParams
+from .conv_plan import AXES, FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT, ConvPlan
 from .mapping import map_linearly, map_runs
-from .reach import Reach
-from .stored import block_of, blocks_of, field_view, in_blocks
+from .stored import field_view
 
 if TYPE_CHECKING:
     from .lowering import Lowering
-
-STILL = Reach(1, 1, 1)  # an axis that is not there
-
-
-def widths(params: ConvParams) -> tuple[int, int, int]:
-    """Channels of a block of input and output, and how many groups share a block."""
-    groups, i, o = params.num_groups, params.input_channels_per_group, params.output_channels_per_group
-    if groups == 1 or min(i, o) >= 8:
-        return block_of(i), block_of(o), 1
-    fit = [h for h in range(1, groups + 1) if groups % h == 0 and h * max(i, o) <= 32]
-    held = max(fit, default=1)
-    return held * i, held * o, held
-
-
-def problem_of(at: Lowering, params: ConvParams, kind: str, out_dtype: DType, options: Mapping[str, Any]) -> Problem:
-    """The planner's view of one of the three products of a convolution."""
-    i, o, held = widths(params)
-    reaches = tuple([STILL] * (3 - len(params.reaches)) + list(params.reaches))
-    groups = params.num_groups // held
-    ins, outs = params.input_channels_per_group * held // i, params.output_channels_per_group * held // o
-    if kind == INPUT_GRADIENT:
-        i, o, ins, outs = o, i, outs, ins
-        reaches = tuple(r.swapped for r in reaches)
-    partials = at.partials(params.input_type, options)
-    return Problem(
-        kind, params.batch_size, groups, ins, i, outs, o, held, reaches, params.input_type, out_dtype, partials
-    )
-
-
-def plan_of(
-    at: Lowering, params: ConvParams, kind: str, options: Mapping[str, Any] | None = None, out_dtype: Any = None
-) -> ConvPlan:
-    """The plan of one of the three products. Raises GraphMemoryAllocationError."""
-    options = at.matmul_options | dict(options or {})
-    problem = problem_of(at, params, kind, out_dtype or params.input_type, options)
-    return plan_convolution(
-        problem, at.target, num_tiles=len(at.tiles), proportion=options["available_memory_proportion"],
-        constraints=options.get("plan_constraints") or None,
-    )  # fmt: skip
-
-
-# operands --------------------------------------------------------------------------------------------------------------
-
-
-def create_input(at: Lowering, params: ConvParams, name: str) -> Tensor:
-    """An input variable (batch, channels, *field) in blocks of channels, spread evenly in whole places."""
-    i, _, _ = widths(params)
-    batch, channels, *field = params.input_shape
-    stored = at.variable(params.input_type, (batch, channels // i, *field, i), name, mapping=None)
-    if stored.size:
-        map_linearly(at.graph, stored, grain=i)
-    return field_view(stored)
-
-
-def weights_view(stored: Tensor) -> Tensor:
-    """Stored weights (groups, out blocks, in blocks, *kernel, in, out) seen as (out channels, in of a group, *kernel);
-    of groups that share blocks, (blocks, *kernel, groups, in, out), likewise."""
-    last = stored.ndim - 1
-    return StoredView(stored, [(0, 1, last), (2, last - 1), *((a,) for a in range(3, last - 1))])
-
-
-def together_view(stored: Tensor) -> Tensor:
-    """Weights (blocks, *kernel, groups of the block, in, out) seen as (out channels, in of a group, *kernel)."""
-    last = stored.ndim - 1
-    return StoredView(stored, [(0, last - 2, last), (last - 1,), *((a,) for a in range(1, last - 2))])
-
-
-def _weights_shape(params: ConvParams) -> tuple[int, ...]:
-    i, o, held = widths(params)
-    ins, outs = params.input_channels_per_group, params.output_channels_per_group
-    if held > 1:
-        return (params.num_groups // held, *params.kernel_shape, held, ins, outs)
-    return (params.num_groups, outs // o, ins // i, *params.kernel_shape, i, o)
-
-
-def _seen_weights(stored: Tensor, params: ConvParams) -> Tensor:
-    return together_view(stored) if widths(params)[2] > 1 else weights_view(stored)
-
-
-def create_weights(at: Lowering, params: ConvParams, name: str, options: Mapping[str, Any] | None = None) -> Tensor:
-    """Weights (out channels, in of a group, *kernel) where the plan of the forward product reads them."""
-    stored = at.variable(params.input_type, _weights_shape(params), name, mapping=None)
-    if stored.size and 0 not in params.output_shape:
-        plan = plan_of(at, params, FORWARD, options)
-        tiles = _tiles(at, plan, params, name)
-        _map_weights(at, stored, plan, tiles)
-    elif stored.size:
-        map_linearly(at.graph, stored)
-    return _seen_weights(stored, params)
-
-
-def _tiles(at: Lowering, plan: ConvPlan, params: ConvParams, name: str) -> np.ndarray:
-    """Tiles of the pieces of a plan, (batch, field0, field1, field2, groups, a, y); kept, so that the product runs where
-    its weights lie."""
-    key = (at.graph.path(name), plan)
-    kept = at.kept_tiles
-    if key not in kept:
-        parts = [*plan.parts[:6], plan.parts[6] // plan.passes]
-        kept[key] = at.take_tiles(plan.num_tiles).reshape(parts)
-    return np.concatenate([kept[key]] * plan.passes, axis=6) if plan.passes > 1 else kept[key]
-
-
-def _map_weights(at: Lowering, stored: Tensor, plan: ConvPlan, tiles: np.ndarray) -> None:
-    """Every piece of the weights over the tiles that read it: its rows in runs of even length."""
-    p = plan.problem
-    each = p.taps * p.tap_elements
-    readers = np.moveaxis(tiles.reshape(-1, *tiles.shape[4:]), 0, -1)  # groups, a, y, readers
-    g, a, y = (i.reshape(-1) for i in np.indices(readers.shape[:3]))
-    gb, ab, yb = (plan.bounds[n] for n in ("groups", "a", "y"))
-    rows = (gb[g + 1] - gb[g]) * (yb[y + 1] - yb[y])
-    length = (ab[a + 1] - ab[a]) * each
-    count = readers.shape[3]
-    cuts = np.maximum(np.minimum(-(-count // np.maximum(rows, 1)), length // max(p.y_width, 1)), 1)
-    piece = np.repeat(np.arange(len(g)), rows * cuts)
-    k = expand_runs(np.zeros(len(g), np.int64), rows * cuts)
-    row, cut = np.divmod(k, cuts[piece])
-    grain = length[piece] // p.y_width
-    begin = cut * grain // cuts[piece] * p.y_width
-    stop = (cut + 1) * grain // cuts[piece] * p.y_width
-    stop = np.where(cut == cuts[piece] - 1, length[piece], stop)
-    y_count = np.maximum(yb[y + 1] - yb[y], 1)[piece]
-    line = (gb[g][piece] + row // y_count) * p.y_blocks + yb[y][piece] + row % y_count
-    start = line * (p.a_blocks * each) + ab[a][piece] * each
-    tile = readers.reshape(len(g), count)[piece, k * count // (rows * cuts)[piece]]
-    order = np.argsort(start + begin)
-    map_runs(at.graph, stored.flatten(), (start + begin)[order], (start + stop)[order], tile[order])
-
-
-def _as_stored(at: Lowering, x: Tensor, width: int, name: str) -> Tensor:
-    """x as (batch, blocks, *field, width), rearranged where it is stored otherwise."""
-    stored = blocks_of(x)
-    if stored is not None and stored.shape[-1] == width and stored.flatten().is_contiguous:
-        return stored
-    shape = (x.shape[0], x.shape[1] // width, *x.shape[2:], width)
-    rearranged = at.variable(x.dtype, shape, f"{name}/rearranged", mapping=None)
-    map_linearly(at.graph, rearranged, grain=width)
-    at.copy(in_blocks(x, width), rearranged, f"{name}/rearrange")
-    return rearranged
-
-
-def _as_weights(at: Lowering, w: Tensor, params: ConvParams, name: str) -> Tensor:
-    """Weights as they are stored, rearranged where they are stored otherwise."""
-    shape = _weights_shape(params)
-    if isinstance(w, StoredView) and w.stored.shape == shape and w.same_as(_seen_weights(w.stored, params)):
-        return w.stored
-    rearranged = at.variable(w.dtype, shape, f"{name}/weights-rearranged", mapping=None)
-    map_linearly(at.graph, rearranged)
-    view = _seen_weights(rearranged, params)
-    assert isinstance(view, StoredView)
-    at.copy(view.operand(w), rearranged, f"{name}/rearrange-weights")
-    return rearranged
-
-
-def flat_weights(w: Tensor) -> Tensor:
-    """Weights (groups, out, in, *kernel) as (out channels, in of a group, *kernel)."""
-    if isinstance(w, StoredView):
-        return StoredView(w.stored, [(*w.groups[0], *w.groups[1]), *w.groups[2:]])
-    return w.flatten(0, 2)
-
-
-def grouped_weights(w: Tensor, params: ConvParams) -> Tensor:
-    """Weights (out channels, in of a group, *kernel) as (groups, out, in, *kernel)."""
-    if not isinstance(w, StoredView) or widths(params)[2] > 1:
-        return w.reshape(params.weights_shape)
-    return StoredView(w.stored, [w.groups[0][:1], w.groups[0][1:], *w.groups[1:]])
 
 
 def kind_of_pass(name: str) -> str:
@@ -211,29 +46,28 @@ def kind_of_pass(name: str) -> str:
 
 def convolve(
     at: Lowering, x: Tensor, w: Tensor, params: ConvParams, name: str, *, kind: str = FORWARD, out_dtype: Any = None,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None, turned: bool = False,
 ) -> Tensor:  # fmt: skip
     """The output of a convolution of x, or for INPUT_GRADIENT the gradient of its input, x being that of its output.
 
+    `turned`: w is of the opposite direction, (in channels, out of a group, *kernel), and is read with the kernel flipped.
     Raises GraphMemoryAllocationError where no plan fits.
     """
     shape = params.output_shape if kind == FORWARD else params.input_shape
     dtype = out_dtype or x.dtype
-    problem = problem_of(at, params, kind, dtype, at.matmul_options | dict(options or {}))
+    width = widths(params)[1 if kind == FORWARD else 0]
     with at.scope(name):
-        out = at.variable(
-            dtype, (shape[0], shape[1] // problem.y_width, *shape[2:], problem.y_width), "out", mapping=None
-        )
-        if out.size == 0 or x.size == 0:
+        out = at.variable(dtype, (shape[0], shape[1] // width, *shape[2:], width), "out", mapping=None)
+        if 0 in (out.size, x.size, w.size):
             if out.size:
                 map_linearly(at.graph, out)
                 at.fill(out, 0)
             return field_view(out)
-        plan = plan_of(at, params, kind, options, dtype)
-        a = _as_stored(at, x, problem.a_width, "in")
-        weights = _as_weights(at, w, params, "in")
+        plan = plan_of(at, params, kind, options, dtype, turned)
+        a = as_stored(at, x, plan.problem.a_width, "in")
+        weights = as_weights(at, w, params, "in", turned)
         at.plans[at.graph.path("plan")] = plan
-        tiles = _home(at, weights, plan, params) if kind == FORWARD else _tiles(at, plan, params, "plan")
+        tiles = _home(at, weights, plan, params) if plan.problem.kind == FORWARD else tiles_of(at, plan, params, "plan")
         plan, tiles = _cut_by_grain(at, plan, tiles)
         goal = _Goal(at, plan, tiles, _lines(plan, out), out, "")
         for number in range(plan.passes):
@@ -262,13 +96,13 @@ def _cut_by_grain(at: Lowering, plan: ConvPlan, tiles: np.ndarray) -> tuple[Conv
 def _home(at: Lowering, weights: Tensor, plan: ConvPlan, params: ConvParams) -> np.ndarray:
     """The tiles a forward product runs on: those its weights were spread over, where that was for this plan."""
     name = weights.variables()[0].name
-    if (name, plan) in at.kept_tiles:
+    if (name, plan.key) in at.kept_tiles:
         return _tiles_named(at, name, plan)
-    return _tiles(at, plan, params, "plan")
+    return tiles_of(at, plan, params, "plan")
 
 
 def _tiles_named(at: Lowering, name: str, plan: ConvPlan) -> np.ndarray:
-    tiles = at.kept_tiles[name, plan]
+    tiles = at.kept_tiles[name, plan.key]
     return np.concatenate([tiles] * plan.passes, axis=6) if plan.passes > 1 else tiles
 
 
@@ -276,22 +110,23 @@ def weights_gradient(
     at: Lowering, x: Tensor, dy: Tensor, params: ConvParams, name: str, *, options: Mapping[str, Any] | None = None
 ) -> Tensor:
     """The gradient of the weights of a convolution of x, dy being that of its output; (out channels, in, *kernel)."""
-    problem = problem_of(at, params, WEIGHTS_GRADIENT, x.dtype, at.matmul_options | dict(options or {}))
     with at.scope(name):
-        out = at.variable(x.dtype, _weights_shape(params), "out", mapping=None)
-        if dy.size == 0 or x.size == 0:
-            map_linearly(at.graph, out)
-            at.fill(out, 0)
-            return _seen_weights(out, params)
+        out = at.variable(x.dtype, weights_shape(params), "out", mapping=None)
+        if 0 in (out.size, dy.size, x.size):
+            if out.size:
+                map_linearly(at.graph, out)
+                at.fill(out, 0)
+            return seen_weights(out, params)
         plan = plan_of(at, params, WEIGHTS_GRADIENT, options)
-        a, b = _as_stored(at, x, problem.a_width, "in"), _as_stored(at, dy, problem.y_width, "gradient")
+        problem = plan.problem
+        a, b = as_stored(at, x, problem.a_width, "in"), as_stored(at, dy, problem.y_width, "gradient")
         at.plans[at.graph.path("plan")] = plan
-        plan, tiles = _cut_by_grain(at, plan, _tiles(at, plan, params, "plan"))
+        plan, tiles = _cut_by_grain(at, plan, tiles_of(at, plan, params, "plan"))
         goal = _Goal(at, plan, tiles, _weight_rows(plan), out, "")
         for number in range(plan.passes):
             _product(at, plan, tiles, number, {"a": _value(plan, a), "dy": _Runs(_lines(plan, b), b)}, goal)
         goal.finish()
-    return _seen_weights(out, params)
+    return seen_weights(out, params)
 
 
 # pieces ----------------------------------------------------------------------------------------------------------------
@@ -461,9 +296,10 @@ def _shape_table(plan: ConvPlan, pieces: _Pieces) -> np.ndarray:
         begin, end = pieces.begin[f"field{d}"], pieces.end[f"field{d}"]
         offset = reach.offset + reach.y_step * begin - reach.x_step * first
         low, high = (np.clip(limit - begin, 0, end - begin) for limit in reach.y_used)
+        sign = 1 if reach.x_step > 0 else -1  # vertices take steps of a that are positive
         columns = (
-            reach.taps, stop - first, end - begin, reach.x_step, reach.y_step, reach.tap_step, offset, low, high,
-            *reach.taps_used,
+            reach.taps, stop - first, end - begin, sign * reach.x_step, sign * reach.y_step, sign * reach.tap_step,
+            sign * offset, low, high, *reach.taps_used,
         )  # fmt: skip
         for i, column in enumerate(columns):
             table[:, HEAD + AXIS * d + i] = column

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ import numpy as np
 from ..codelet.library import Library
 from ..cost.clock import exchange_cycles
 from ..dtypes import INT, DType
-from ..errors import GraphMemoryAllocationError
+from ..errors import InvalidOption
 from ..target import Target
 from .mapping import part_bounds
 from .reach import Reach
@@ -34,6 +33,7 @@ CODELETS = {FORWARD: "ConvPartial", INPUT_GRADIENT: "ConvInputGradient", WEIGHTS
 AXES = ("batch", "field0", "field1", "field2", "groups", "a", "y")
 MOST_CANDIDATES = 400_000
 MAX_PASSES = 64
+MOST_PLANS = 4096  # plans the shared cache keeps
 NEAR_BEST = 1.03  # plans within this factor of the cheapest count as equally fast
 RUN_BYTES = 64  # what a run of elements costs beside its bytes: an edge, and a row of the exchange plan
 
@@ -55,6 +55,13 @@ class Problem:
     in_dtype: DType
     out_dtype: DType
     partials: DType
+    axes: int = 3  # of the field; the first of reaches stand still where there are fewer
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """AXES by the names people know them by: field axes numbered from 0."""
+        still = 3 - self.axes
+        return tuple(f"field{int(n[5:]) - still}" if n.startswith("field") and int(n[5:]) >= still else n for n in AXES)
 
     @property
     def taps(self) -> int:
@@ -114,6 +121,7 @@ class ConvPlan:
 
     problem: Problem
     bounds: dict[str, np.ndarray]
+    key: tuple = ()  # what it was planned for
     passes: int = 1
     cycles: Mapping[str, int] = field(default_factory=dict)
     bytes: Mapping[str, int] = field(default_factory=dict)
@@ -136,11 +144,17 @@ class ConvPlan:
         parts = self.parts
         return int(np.prod(parts[:4])) if self.problem.kind == WEIGHTS_GRADIENT else parts[5]
 
+    def costs(self) -> dict[str, dict[str, int]]:
+        """Cycles and bytes by part, and in all."""
+        found = {part: {"cycles": n, "bytes": self.bytes.get(part, 0)} for part, n in self.cycles.items()}
+        return found | {"total": {"cycles": sum(self.cycles.values()), "bytes": sum(self.bytes.values())}}
+
     def report(self) -> str:
         """The plan in words, a line a fact."""
         total = sum(self.cycles.values())
-        split = ", ".join(f"{name} {n}" for name, n in zip(AXES, self.parts, strict=True) if n > 1) or "none"
-        largest = ", ".join(f"{name} {int(np.diff(self.bounds[name]).max(initial=0))}" for name in AXES)
+        names = list(zip(AXES, self.problem.names, strict=True))[:7]
+        split = ", ".join(f"{name} {n}" for (_, name), n in zip(names, self.parts, strict=True) if n > 1) or "none"
+        largest = ", ".join(f"{name} {int(np.diff(self.bounds[axis]).max(initial=0))}" for axis, name in names)
         lines = [
             f"{self.problem}, {self.problem.partials} partials, {self.problem.codelet(self.method)}",
             f"  split     {split}: {self.num_tiles} tiles, {self.passes} pass(es)",
@@ -257,36 +271,95 @@ def _runs_read(problem: Problem, parts: np.ndarray) -> np.ndarray:
     return n * g * ab * x0 * x1
 
 
-@lru_cache(maxsize=4096)
-def _plan(problem: Problem, target: Target, num_tiles: int, proportion: float, constraints: tuple) -> ConvPlan:
-    library = Library.builtin()
-    parts = _candidates(problem, num_tiles)
-    for name, wanted in constraints:
-        axis = AXES.index(name)
-        kept = parts[:, parts[axis] == wanted]
-        parts = (
-            kept
-            if kept.shape[1]
-            else np.concatenate([parts[:axis], np.full((1, parts.shape[1]), wanted), parts[axis + 1 :]])
+def _constrained(problem: Problem, parts: np.ndarray, wanted: Mapping[str, Any], num_tiles: int) -> np.ndarray:
+    """The candidates with the wanted numbers of pieces. Raises InvalidOption."""
+    for axis, (name, size) in enumerate(zip(AXES, problem.sizes, strict=True)):
+        count = wanted.get(name)
+        if count is None:
+            continue
+        if count > max(size, 1):
+            raise InvalidOption(
+                f"plan_constraints: {problem.names[axis]} of this product is {size} long (channels count in blocks of"
+                f" {problem.a_width} in, {problem.y_width} out) and cannot be cut into {count}"
+            )
+        kept = parts[:, parts[axis] == count]
+        if not kept.shape[1]:
+            kept = parts.copy()
+            kept[axis] = count
+        parts = kept[:, kept.prod(axis=0) <= num_tiles]
+        if not parts.shape[1]:
+            raise InvalidOption(f"plan_constraints: no such plan is over {num_tiles} tiles or fewer")
+    return parts
+
+
+def _methods(problem: Problem, wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ways that may do a piece. Raises InvalidOption where the method wanted cannot."""
+    method = wanted.get("method")
+    if method is None:
+        return problem.methods
+    can = {"VMAC": "", "SLIC": "Slic"} if problem.together else {"AMP": "", "HMAC": "Horizontal"}
+    if can.get(method) not in problem.methods:
+        raise InvalidOption(
+            f"plan_constraints: method {method} does not do this product; those that do are"
+            f" {', '.join(name for name, way in can.items() if way in problem.methods)}"
         )
-        parts = parts[:, parts.prod(axis=0) <= num_tiles]
+    return (can[method],)
+
+
+class PlanningCache:
+    """Plans that were made, by what they were made for. Where none is given, one that all graphs share keeps them."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple, ConvPlan] = {}
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    @property
+    def size(self) -> int:
+        """Number of plans."""
+        return len(self._plans)
+
+    def plan(self, key: tuple) -> ConvPlan:
+        """The plan of (problem, target, number of tiles, proportion, constraints), made where it is not there yet."""
+        if key not in self._plans:
+            if self is _SHARED and len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = _plan(key, *key)
+        return self._plans[key]
+
+
+_SHARED = PlanningCache()
+
+
+def macs_per_cycle(target: Target, kind: DType) -> float:
+    """Products the product units of a tile sum in a cycle at most: a row of half takes 4 cycles, one of float 8."""
+    if kind.size <= 2:
+        return target.conv_units_half * target.weights_per_unit_half / 4
+    return target.conv_units_float * target.weights_per_unit_float / 8
+
+
+def _plan(
+    key: tuple, problem: Problem, target: Target, num_tiles: int, proportion: float, constraints: tuple
+) -> ConvPlan:
+    library = Library.builtin()
+    wanted = dict(constraints)
+    parts = _constrained(problem, _candidates(problem, num_tiles), wanted, num_tiles)
+    methods = _methods(problem, wanted)
     limit = proportion * target.bytes_per_tile
-    passes = 1
+    passes = int(wanted.get("passes", 1))
     while True:
-        cycles, moved, temp = price(problem, target, library, parts, passes)
+        cycles, moved, temp = price(problem, target, library, parts, passes, methods[0])
         ways = [cycles["product"]]
-        ways += [price(problem, target, library, parts, passes, m)[0]["product"] for m in problem.methods[1:]]
+        ways += [price(problem, target, library, parts, passes, m)[0]["product"] for m in methods[1:]]
         way = np.argmin(ways, axis=0)
         cycles["product"] = np.min(ways, axis=0)
         fits = temp <= limit
-        if fits.any() or passes >= min(MAX_PASSES, problem.y_blocks):
+        if fits.any() or "passes" in wanted or passes >= min(MAX_PASSES, problem.y_blocks):
             break
         passes *= 2
-    if not fits.any():
-        raise GraphMemoryAllocationError(
-            f"{problem}: the smallest piece takes {int(temp.min())} bytes a tile, over {proportion} of"
-            f" {target.bytes_per_tile}; raise available_memory_proportion or lower the batch"
-        )
+    if not fits.any():  # memory is a wall for the whole graph; here it is what a plan should keep to where it can
+        fits = temp == temp.min()
     total = np.where(fits, sum(cycles.values()), np.iinfo(np.int64).max)
     near = np.flatnonzero(total <= NEAR_BEST * total.min())  # of plans about as fast, the one with least to move
     amount = sum(moved.values()) + RUN_BYTES * _runs_read(problem, parts)
@@ -299,21 +372,23 @@ def _plan(problem: Problem, target: Target, num_tiles: int, proportion: float, c
         even = counts["y"] * passes
         bounds["y"] = np.concatenate([bounds["y"], np.full(even + 1 - len(bounds["y"]), problem.y_blocks)])
     return ConvPlan(
-        problem, bounds, passes,
+        problem, bounds, key, passes,
         {name: int(v[best]) * passes for name, v in cycles.items()},
         {name: int(v[best]) * passes for name, v in moved.items()},
-        int(temp[best]), problem.methods[int(way[best])],
+        int(temp[best]), methods[int(way[best])],
     )  # fmt: skip
 
 
 def plan_convolution(
     problem: Problem, target: Target, *, num_tiles: int | None = None, proportion: float = 0.6,
-    constraints: Mapping[str, int] | None = None,
+    constraints: Mapping[str, int] | None = None, cache: PlanningCache | None = None,
 ) -> ConvPlan:  # fmt: skip
     """The cheapest split of a product; plans are kept, so equal problems are planned once.
 
-    `constraints` fix the number of pieces of some of AXES. Raises GraphMemoryAllocationError where nothing fits
-    `proportion` of a tile's memory.
+    `constraints` fix the number of pieces of some of AXES, "passes" or the "method". Raises InvalidOption where they
+    cannot be met. Where nothing fits `proportion` of a tile's memory, the plan of least memory is taken.
     """
     given = tuple(sorted((constraints or {}).items()))
-    return _plan(problem, target, num_tiles or target.num_tiles, float(proportion), given)
+    return (_SHARED if cache is None else cache).plan(
+        (problem, target, num_tiles or target.num_tiles, float(proportion), given)
+    )

@@ -12,7 +12,7 @@ anything: it only asks which places meet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,15 @@ class Reach:
         return Reach(
             self.windows, self.size, self.taps, self.y_step, self.x_step, -self.tap_step, -self.offset,
             self.y_range, self.x_range, self.tap_range,
+        )  # fmt: skip
+
+    @property
+    def mirrored(self) -> Reach:
+        """The same meetings with the taps numbered from the last to the first."""
+        low, high = self.taps_used
+        return replace(
+            self, tap_step=-self.tap_step, offset=self.offset + self.tap_step * (self.taps - 1),
+            tap_range=(self.taps - high, self.taps - low),
         )  # fmt: skip
 
     def meetings(self, tap: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from poplar_py.errors import ShapeError
 from poplar_py.lower import conv as lowering
+from poplar_py.lower.conv_operands import create_input, create_weights
 from poplar_py.lower.conv_params import ConvParams, InputTransform, KernelTransform, OutputTransform
 from poplar_py.lower.reach import Reach
 from poplar_py.opgraph.gradients import gradient_name
@@ -93,9 +94,9 @@ def _grouped(a: np.ndarray, groups: int, axis: int) -> np.ndarray:
 
 def convolved(x: np.ndarray, w: np.ndarray, params: ConvParams) -> np.ndarray:
     """The meaning of a convolution: taps summed in order, in x's type. w is (groups, out, in, *kernel)."""
-    xs = _grouped(x, params.num_groups, 1)
+    xs = _grouped(x, params.num_conv_groups, 1)
     field = params.output_field_shape
-    y = np.zeros((x.shape[0], params.num_groups, params.output_channels_per_group, *field), x.dtype)
+    y = np.zeros((x.shape[0], params.num_conv_groups, params.output_channels_per_conv_group, *field), x.dtype)
     for tap, i, f in meetings(params.reaches):
         y[(..., *f)] += np.einsum("ngc...,goc->ngo...", xs[(..., *i)], w[(..., *tap)], optimize=True)
     return y.reshape(params.output_shape)
@@ -103,9 +104,9 @@ def convolved(x: np.ndarray, w: np.ndarray, params: ConvParams) -> np.ndarray:
 
 def input_gradient(dy: np.ndarray, w: np.ndarray, params: ConvParams) -> np.ndarray:
     """The gradient of the input: what of dy every input place met, times the weights it met at."""
-    dys = _grouped(dy, params.num_groups, 1)
+    dys = _grouped(dy, params.num_conv_groups, 1)
     dx = np.zeros(
-        (dy.shape[0], params.num_groups, params.input_channels_per_group, *params.input_field_shape), dy.dtype
+        (dy.shape[0], params.num_conv_groups, params.input_channels_per_conv_group, *params.input_field_shape), dy.dtype
     )
     for tap, i, f in meetings(params.reaches):
         dx[(..., *i)] += np.einsum("ngo...,goc->ngc...", dys[(..., *f)], w[(..., *tap)], optimize=True)
@@ -114,7 +115,7 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, params: ConvParams) -> np.ndar
 
 def weights_gradient(x: np.ndarray, dy: np.ndarray, params: ConvParams) -> np.ndarray:
     """The gradient of the weights (groups, out, in, *kernel)."""
-    xs, dys = _grouped(x, params.num_groups, 1), _grouped(dy, params.num_groups, 1)
+    xs, dys = _grouped(x, params.num_conv_groups, 1), _grouped(dy, params.num_conv_groups, 1)
     dw = np.zeros(params.weights_shape, x.dtype)
     for tap, i, f in meetings(params.reaches):
         a, b = xs[(..., *i)], dys[(..., *f)]
@@ -184,7 +185,7 @@ class Conv(_Convolution):
         return lowering.convolve(at, x, w, self.params, self.leaf)
 
     def create_operand(self, at: Any, field: str, name: str, **known: Any) -> Any:
-        return (lowering.create_input if field == "x" else lowering.create_weights)(at, self.params, name)
+        return (create_input if field == "x" else create_weights)(at, self.params, name)
 
     def gradient(self, g: Any, dy: Value) -> Any:
         field, kernel = self.x.shape[2:], self.w.shape[2:]
@@ -230,7 +231,7 @@ class ConvInputGradient(_Convolution):
         return lowering.convolve(at, dy, w, self.params, self.leaf, kind=lowering.INPUT_GRADIENT)
 
     def create_operand(self, at: Any, field: str, name: str, **known: Any) -> Any:
-        return lowering.create_weights(at, self.params, name) if field == "w" else None
+        return create_weights(at, self.params, name) if field == "w" else None
 
     def gradient(self, g: Any, ddx: Value) -> Any:
         return (
