@@ -2,21 +2,26 @@
 
 A tile is what is always live, one thing after another at the bottom, and above it what shares memory by liveness. Two
 tiles whose things have the same sizes and the same lifetimes are one allocation: it is solved once, whatever the
-things are called. Each is placed by a few orders until one is within `GOOD` of the largest sum of live bytes; the
-few that none serves are searched (allocate_improve.py), the worst first, within a number of states, not seconds: the
-same program gives the same plan on every machine.
+things are called. Each is placed in a few ways (allocate_tile.py) until the tile is within `GOOD` of its largest sum of
+live bytes; the few that none serves are searched (allocate_improve.py), the worst first. Work is counted in steps, not
+seconds: the same program gives the same plan on every machine.
 """
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 
-from .allocate_order import fit, load_of, most_in
 from .allocate_sections import sections_of
+from .allocate_tile import place_each, things_of
 
 GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
 FINE = 1.008  # at which it is not searched for either: the plan promises 1.01
+BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
+BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
 SEARCH_CELLS = 150_000_000  # sections of things the searches of one plan may look at, about 2 s
 
 
@@ -54,10 +59,14 @@ def place_tiles(
     every = np.flatnonzero(same == np.arange(tiles))
     above = np.zeros(len(size), np.int64)
     start = first[:-1] + fixed_count
-    peak, load = place_each(
-        every, start, first[1:], entity[order], cells[order], run_first, begins, ends, sections, above, GOOD
-    )
-    _search(every, start, first[1:], entity[order], cells[order], (run_first, begins, ends), above, peak, load)
+    things = entity[order], cells[order], bottom, run_first, begins, ends
+    blocks = [every[k : k + BLOCK] for k in range(0, len(every), BLOCK)]
+    with ThreadPoolExecutor(_threads()) as pool:  # compiled code that holds no lock
+        found = pool.map(
+            lambda some: place_each(some, start, first[1:], *things, sections, above, GOOD, FINE, BLOCK_CELLS), blocks
+        )
+        peak, load = (np.concatenate(column) for column in zip(*found, strict=True))
+    _search(every, start, first[1:], *things, above, peak, load)
     _copy(same, start, first[1:], above)
     sharing = ~always[entity[order]]
     offset[order[sharing]] = above[sharing] + bottom[tile[order[sharing]]]
@@ -67,6 +76,11 @@ def place_tiles(
     np.maximum.at(floor, tile[held], (offset + size)[held])
     np.maximum.at(end, tile, offset + size)
     return offset, end, floor
+
+
+def _threads() -> int:
+    given = os.environ.get("POPLAR_PY_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else os.cpu_count() or 1
 
 
 def lifetimes(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -136,94 +150,19 @@ def _copy(same, start, stop, above):
             above[start[t] : stop[t]] = above[start[u] : stop[u]]
 
 
-@njit(cache=True, nogil=True)
-def things_of(entity, run_first, begins, ends):
-    """Runs of sections of a tile's things: (first, begins, ends)."""
-    n = entity.size
-    first = np.zeros(n + 1, np.int64)
-    for i in range(n):
-        first[i + 1] = first[i] + run_first[entity[i] + 1] - run_first[entity[i]]
-    low, high = np.empty(first[n], np.int64), np.empty(first[n], np.int64)
-    for i in range(n):
-        e = entity[i]
-        low[first[i] : first[i + 1]] = begins[run_first[e] : run_first[e + 1]]
-        high[first[i] : first[i + 1]] = ends[run_first[e] : run_first[e + 1]]
-    return first, low, high
-
-
-@njit(cache=True, nogil=True)
-def place_each(every, start, stop, entity, cells, run_first, begins, ends, sections, above, good):
-    """Fill `above` with the offsets of the tiles `every`; (peak, largest sum of live things) of each, in cells."""
-    peaks, loads = np.zeros(every.size, np.int64), np.zeros(every.size, np.int64)
-    none = np.zeros(0, np.int64)
-    for k in range(every.size):
-        t = every[k]
-        here = entity[start[t] : stop[t]]
-        size = cells[start[t] : stop[t]]
-        n = here.size
-        first, low, high = things_of(here, run_first, begins, ends)
-        whole = np.bool_(True)
-        for i in range(n):
-            if first[i] == first[i + 1]:
-                whole = False
-        if n == 0:
-            continue
-        if not whole:  # never alive: no thing of the tile meets it, and it needs a place nonetheless
-            for i in range(n):
-                if first[i] == first[i + 1]:
-                    peaks[k] = max(peaks[k], size[i])
-        living = np.array([i for i in range(n) if first[i + 1] > first[i]])
-        if living.size == 0:
-            continue
-        if living.size < n:
-            here, size = here[living], size[living]
-            first, low, high = things_of(here, run_first, begins, ends)
-        m = living.size
-        load = load_of(size, first, low, high, sections)
-        loads[k] = load.max()
-        ones, zeros, far = np.ones(m, np.int64), np.zeros(m, np.int64), np.full(m, np.int64(1) << 60)
-        unpaired = np.zeros(m + 1, np.int64)
-        best = np.int64(1) << 60
-        for turn in range(7):
-            if best <= loads[k] * good:
-                break
-            if turn == 0:
-                key = -size.astype(np.float64)
-            elif turn == 1:
-                key = -most_in(load, first, low, high) * size.astype(np.float64)
-            elif turn == 2:
-                key = -(high[first[1:] - 1] - low[first[:-1]] + 1.0) * size
-            elif turn == 3:
-                key = -(high[first[1:] - 1] - low[first[:-1]] + 1.0)
-            elif turn == 4:
-                key = low[first[:-1]].astype(np.float64)
-            elif turn == 5:
-                key = -high[first[1:] - 1].astype(np.float64)
-            else:
-                key = -most_in(load, first, low, high).astype(np.float64)
-            order = np.argsort(key, kind="mergesort")
-            offset, peak = fit(
-                order, size, ones, zeros, far, 1, unpaired, none, first, low, high, turn == 2, best - 1
-            )  # fmt: skip
-            if peak >= 0:
-                best = peak
-                for i in range(m):
-                    above[start[t] + living[i]] = offset[i]
-        peaks[k] = max(peaks[k], best)
-    return peaks, loads
-
-
-def _search(every, start, stop, entity, cells, runs, above, peak, load) -> None:
-    """Better placements for the tiles whose orders did badly, the worst first."""
+def _search(every, start, stop, entity, cells, bottom, run_first, begins, ends, above, peak, load) -> None:
+    """Better placements for the tiles that no way served, the worst first."""
     from .allocate import Problem
     from .allocate_improve import Improving
 
-    ratio = peak / np.maximum(load, 1)
+    below = bottom[every]
+    ratio = (below + peak) / np.maximum(below + load, 1)
     left = SEARCH_CELLS
     for k in np.argsort(-ratio, kind="stable")[: int((ratio > FINE).sum())]:
         here = slice(start[every[k]], stop[every[k]])
-        first, low, high = things_of(entity[here], *runs)
-        work = Improving(Problem(cells[here], low, high + 1, first=first), int(load[k] * GOOD), np.inf, 0.0)
+        first, low, high = things_of(entity[here], run_first, begins, ends)
+        goal = int((below[k] + load[k]) * GOOD) - int(below[k])
+        work = Improving(Problem(cells[here], low, high + 1, first=first), goal, np.inf, 0.0)
         one_state = max(int((high - low + 1).sum()), 1)
         work.most_states = min(left, SEARCH_CELLS // 20) // one_state
         if work.most_states < 2 * len(first):
