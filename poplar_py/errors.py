@@ -75,6 +75,10 @@ class Remedy:
     fits: bool
     text: str
 
+    def told(self) -> str:
+        """The text with what it leads to."""
+        return f"{self.text}: {self.bytes} bytes on the fullest tile, {'fits' if self.fits else 'not enough alone'}"
+
 
 class GraphMemoryAllocationError(PoplarError, MemoryError):
     """A tile needs more bytes than it has.
@@ -117,7 +121,7 @@ class GraphMemoryAllocationError(PoplarError, MemoryError):
             + ", ".join(f"tile {t} by {n - (self.bytes_available or 0)}" for t, n in self.worst_tiles.items()),
             f"Largest there: {things or 'nothing'}; vertex code, state and stacks {code}, control and exchange code {control}",
         ]
-        helps = "; ".join([*(f"{i}) {r.text}" for i, r in enumerate(self.remedies, 1)), ""])
+        helps = "".join(f"{i}) {r.told()}; " for i, r in enumerate(self.remedies, 1))
         parts.append(f"Try {helps}or allow_out_of_memory to profile it anyway")
         self.args = (". ".join(parts),)
 

@@ -22,7 +22,7 @@ from .target import Device, Target
 STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
 MODEL_STAGES = ("opgraph", "recompute", "lower", *STAGES)
 OPTIONS = {"allow_out_of_memory": False, "check_races": True, "check_memory": False}
-MODEL_OPTIONS = {"fold_norms": False, "recompute": "none", "optimise": "speed"}
+MODEL_OPTIONS = {"fold_norms": False, "recompute": "none", "optimise": "speed", "remedies": True}
 Progress = Callable[[str, float], None]  # (stage, seconds it took)
 
 
@@ -95,7 +95,9 @@ def compile(
     of those the description has under `settings:` ({"depth": 18}); weights: a file (.npz, .safetensors) or arrays by
     path to start from; options: those of `compile_graph` and of lowering (`steps` batches a run, `grain`, `outline`,
     `available_memory_proportion`, `partials_type`), `fold_norms` (batch norms of inference become part of the weights
-    before them), `recompute` ("none", "standard", "sqrt", "optimal", "budget:BYTES") and `optimise` ("speed", "memory").
+    before them), `recompute` ("none", "standard", "sqrt", "optimal", "budget:BYTES") and `optimise` ("speed", "memory"), `off_chip`
+    (what streaming memory keeps), `in_place`, `remedies` (False: an error of memory comes at once, without trying what
+    would help).
     Raises ParseError, ModelError, FileLoadError, InvalidOption and the errors of `compile_graph`.
     """
     from .lower.walk import OPTIONS as LOWER_OPTIONS
@@ -109,14 +111,27 @@ def compile(
         raise InvalidOption("fold_norms is for inference; with training=True the statistics of norms change")
     lowering = {k: v for k, v in given.items() if k in LOWER_OPTIONS}
     stages = Stages(MODEL_STAGES, stop_after, progress)
+    described = (training, dtype, settings, weights, read["fold_norms"])
     try:
-        opgraph = stages("opgraph", _read, model, batch, training, dtype, settings, weights, read["fold_norms"])
-        opgraph = stages("recompute", save_memory, opgraph, read["recompute"], read["optimise"])
+        plain = stages("opgraph", _read, model, batch, *described)
+        opgraph = stages("recompute", save_memory, plain, read["recompute"], read["optimise"])
         lowered = stages("lower", lower, opgraph, target, lowering)
         rest = read_options({k: v for k, v in given.items() if k in OPTIONS}, OPTIONS, "compile")
         executable = _back_half(stages, lowered.graph, list(lowered.programs.values()), rest, opgraph.name)
     except _Stopped as stopped:
         return stopped.result
+    except GraphMemoryAllocationError as error:
+        if error.plan is not None and read["remedies"]:
+            from .remedies import Remedies
+
+            def attempt(changes: Mapping[str, Any]) -> Any:
+                other = _read(model, changes["batch"], *described) if "batch" in changes else plain
+                options = {**given, **changes}
+                return _memory_of(other, changes.get("target", target), {**read, **options}, options)
+
+            error.remedies = Remedies(error, attempt, plain, target, given, lowered.graph.num_edges).find()
+            error.tell()
+        raise
     executable.op_graph = opgraph
     executable.info["programs"] = list(lowered.programs)
     executable.info["outlined"] = lowered.outlined
@@ -139,6 +154,24 @@ def _read(model: Any, batch: Any, training: bool, dtype: Any, settings: Any, wei
 
         opgraph = fold_norms(opgraph)
     return opgraph
+
+
+def _memory_of(opgraph: Any, target: Target, read: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """The memory plan of an op graph, whether it fits or not; nothing is priced or checked."""
+    from .exchange.plan import plan_exchange
+    from .lower.walk import OPTIONS as LOWER_OPTIONS
+    from .lower.walk import lower
+    from .memory.liveness import find_liveness
+    from .memory.plan import plan_memory
+
+    opgraph = save_memory(opgraph, read["recompute"], read["optimise"])
+    lowered = lower(opgraph, target, {k: v for k, v in given.items() if k in LOWER_OPTIONS})
+    graph = lowered.graph
+    graph.freeze("compile")
+    schedule = plan_supersteps(graph, list(lowered.programs.values()))
+    layout = lay_out(graph)
+    exchange = plan_exchange(graph, schedule, layout)
+    return plan_memory(graph, schedule, layout, find_liveness(graph, schedule), exchange, True)
 
 
 def save_memory(g: Any, recompute: str = "none", optimise: str = "speed") -> Any:

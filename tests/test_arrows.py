@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": ROOMS | {"report"},
     "render": ROOMS | {"render", "report"},
 }
-SEES_ALL = {"pipeline", "session", "training", "commands", "__main__", "__init__"}
+SEES_ALL = {"pipeline", "remedies", "session", "training", "commands", "__main__", "__init__"}
 READERS_OF_PRINTING = {"session", "commands", "__main__", "__init__", "training"}
 
 

@@ -57,6 +57,12 @@ def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") ->
         action="store_false",
         help="give every result memory of its own",
     )
+    group.add_argument(
+        "--available-memory-proportion",
+        type=float,
+        metavar="P",
+        help="share of a tile's memory that a product may take for the time it runs (default 0.6)",
+    )
     group.add_argument("--optimise", choices=("speed", "memory"), help="memory: put ops in an order of least peak")
     group.add_argument(
         "--allow-out-of-memory", action="store_true", help="compile even if a tile overflows, to see by how much"
@@ -117,6 +123,7 @@ _COMPILE_ARGUMENTS = (
     "optimise",
     "grain",
     "off_chip",
+    "available_memory_proportion",
     "allow_out_of_memory",
     "set",
     "fold_norms",
@@ -158,7 +165,15 @@ def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any)
     for name in ("batch", "dtype"):
         if getattr(args, name):
             options[name] = getattr(args, name)
-    named = ("recompute", "optimise", "grain", "off_chip", "allow_out_of_memory", "fold_norms")
+    named = (
+        "recompute",
+        "optimise",
+        "grain",
+        "off_chip",
+        "allow_out_of_memory",
+        "fold_norms",
+        "available_memory_proportion",
+    )
     flags = {name: getattr(args, name, None) for name in named}
     flags = {name: value for name, value in flags.items() if value}
     flags |= {name: False for name in _SWITCHES if getattr(args, name, None) is False}

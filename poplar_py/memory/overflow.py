@@ -53,7 +53,7 @@ def graph_remedies(plan: MemoryPlan, graph: Graph, layout: Layout, tile: int, li
     lasting = [a for a in variables if a.always]
     if lasting and graph.target.streaming_memory_bytes:
         left = int(plan.tile_bytes[tile]) - lasting[0].bytes
-        text = f"keep {lasting[0].name} in a remote buffer while it is not used, which frees {lasting[0].bytes} bytes there"
+        text = f"keep {lasting[0].name} in a remote buffer while it is not used"
         found.append(Remedy("remote buffer", lasting[0].name, left, left <= plan.capacity_bytes, text))
     return [*found, _machine(plan, graph)][:3]
 
@@ -89,8 +89,8 @@ def _machine(plan: MemoryPlan, graph: Graph) -> Remedy:
     most = max((int(moved[alive_mask(plan, s)].sum()) for s in some), default=0)
     tiles = max(-(-most // room), 1)
     if tiles <= target.num_tiles:
-        text = f"spread it: all that is live together is {most} bytes, which {tiles} of the {target.num_tiles} tiles could hold"
+        text = f"spread it evenly: all that is live together is {most} bytes, which {tiles} of the {target.num_tiles} tiles could hold"
         return Remedy("spread", tiles, -(-most // target.num_tiles) + fixed, True, text)
     ipus = -(-tiles // target.tiles_per_ipu)
-    text = f"compile for {ipus} IPUs: all that is live together is {most} bytes"
+    text = f"compile for {ipus} IPUs: all that is live together is {most} bytes, spread evenly"
     return Remedy("num_ipus", ipus, -(-most // (ipus * target.tiles_per_ipu)) + fixed, True, text)

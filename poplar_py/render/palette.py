@@ -33,6 +33,7 @@ CATEGORIES = {
     "variables": "#3fa9ff",
     "constants": "#66d4da",
     "exchange": "#fbd100",
+    "rearrangements": "#b8860b",
     "vertex_state": "#d42a8e",
     "vertex_code": "#bf7dfa",
     "control_code": "#8a8f9c",

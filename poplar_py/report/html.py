@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import memory as books
 from . import phases, plots, words
 from .style import SCRIPT, STYLE
 
@@ -144,18 +145,8 @@ def _step_table(report: Any, top: int) -> str:
 
 def _memory(report: Any) -> str:
     memory = report.memory
-    kinds = list(memory.by_category)[:9]
+    kinds = list(memory.by_category)[:10]
     total = int(memory.tile_bytes.sum())
-    rows = "".join(
-        f'<tr><td><code>{escape(name)}</code></td><td class="n">{words.size(count)}</td><td class="n">{_span(report, first, last)}</td></tr>'
-        for name, count, first, last in memory.largest(report.worst_tile, 8)
-    )
-    table = (
-        f'<h2>Largest on tile {report.worst_tile}</h2><div class="scroll"><table><tr><th>name</th>'
-        f'<th class="n">bytes</th><th class="n">live in supersteps</th></tr>{rows}</table></div>'
-        if rows
-        else ""
-    )
     labels = []
     for i, name in enumerate(kinds):
         count = int(memory.by_category[name].sum())
@@ -167,16 +158,9 @@ def _memory(report: Any) -> str:
         '<h2>Bytes alive</h2><p class="note">All tiles together, by static superstep.</p>'
         + plots.liveness(report)
         + _legend([("m1", "always live"), ("m0", "live for a while")])
-        + table
+        + books.page(report)
         + "</section>"
     )
-
-
-def _span(report: Any, first: int, last: int) -> str:
-    if first < 0:
-        return "never"
-    everything = first == 0 and last >= len(report.executable.steps) - 1
-    return "all" if everything else f"{first} to {last}"
 
 
 def _graph(report: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import memory as books
 from . import phases
 
 FORMAT, VERSION = "poplar_py.report", 1
@@ -26,7 +27,8 @@ def to_dict(report: Any) -> dict[str, Any]:
             "memory": _memory(report),
             "tiles": _tiles(report.memory),
             "computeSets": _compute_sets(report.executable.graph),
-            "livenessProgramSteps": _liveness(report),
+            "livenessProgramSteps": books.liveness(report),
+            "remoteBuffers": _remote_buffers(report.executable.graph),
         },
         "execution": _execution(report),
     }
@@ -72,6 +74,7 @@ def _memory(report: Any) -> dict[str, Any]:
         "totalBytes": int(memory.tile_bytes.sum()),
         "alwaysLiveBytes": int(memory.always_live_bytes),
         "byCategory": {name: int(column.sum()) for name, column in memory.by_category.items()},
+        **books.to_dict(report),
         "largestOnWorstTile": [
             {"name": name, "bytes": int(count), "firstStep": int(first), "lastStep": int(last)}
             for name, count, first, last in memory.largest(report.worst_tile, 10)
@@ -80,7 +83,7 @@ def _memory(report: Any) -> dict[str, Any]:
 
 
 def _tiles(memory: Any) -> dict[str, Any]:
-    gaps = memory.by_category.get("gaps", 0)
+    gaps, always_gaps = memory.by_category["gaps"], memory.always_by_category["gaps"]
     return {
         "memory": {
             "total": {
@@ -88,6 +91,8 @@ def _tiles(memory: Any) -> dict[str, Any]:
                 "excludingGaps": (memory.tile_bytes - gaps).tolist(),
             },
             "category": {name: column.tolist() for name, column in memory.by_category.items()},
+            "alwaysLive": (memory.always_live_tile_bytes - always_gaps).tolist(),
+            "notAlwaysLive": (memory.tile_bytes - gaps - memory.always_live_tile_bytes + always_gaps).tolist(),
         }
     }
 
@@ -103,10 +108,16 @@ def _compute_sets(graph: Any) -> list[dict[str, Any]]:
     return result
 
 
-def _liveness(report: Any) -> list[dict[str, Any]]:
+def _remote_buffers(graph: Any) -> list[dict[str, Any]]:
     return [
-        {"program": {"name": step.name, "type": step.kind}, "bytes": int(count)}
-        for step, count in zip(report.executable.steps, report.memory.live_bytes, strict=True)
+        {
+            "handle": b.handle,
+            "type": b.dtype.name,
+            "numElements": b.num_elements,
+            "repeats": b.repeats,
+            "bytes": b.size_bytes,
+        }
+        for b in getattr(graph, "remote_buffers", {}).values()
     ]
 
 

@@ -3,14 +3,14 @@
 STYLE = """
 :root{color-scheme:light;--page:#f6f7f9;--card:#fff;--ink:#14181f;--soft:#5c6675;--line:#e2e6ec;--good:#157a4b;
 --bad:#c3203f;--accent:#1b6fd0;--compute:#2f9a3a;--exchange:#2489e6;--sync:#8b94a3;--host:#8a63d2;
---m0:#3b7dd8;--m1:#8fbdf0;--m2:#e09400;--m3:#7d6bb5;--m4:#b3a5dc;--m5:#4aa38b;--m6:#9bcfbf;--m7:#8b94a3;--m8:#d5dae2}
+--m0:#3b7dd8;--m1:#8fbdf0;--m2:#e09400;--m3:#7d6bb5;--m4:#b3a5dc;--m5:#4aa38b;--m6:#9bcfbf;--m7:#8b94a3;--m8:#c7a27c;--m9:#d5dae2}
 @media(prefers-color-scheme:dark){:root:not([data-theme=light]){color-scheme:dark;--page:#0d1015;--card:#151a22;
 --ink:#e9edf3;--soft:#98a3b3;--line:#252c37;--good:#4ecb8d;--bad:#ff6b82;--accent:#6db1ff;--compute:#46b246;
 --exchange:#3fa9ff;--sync:#8a91a0;--host:#a98bf0;--m0:#4a92f2;--m1:#2c5c9c;--m2:#ffb03b;--m3:#a593e0;--m4:#6a5b9e;
---m5:#4fbf9f;--m6:#2f7763;--m7:#77818f;--m8:#39424f}}
+--m5:#4fbf9f;--m6:#2f7763;--m7:#77818f;--m8:#8a6a48;--m9:#39424f}}
 :root[data-theme=dark]{color-scheme:dark;--page:#0d1015;--card:#151a22;--ink:#e9edf3;--soft:#98a3b3;--line:#252c37;
 --good:#4ecb8d;--bad:#ff6b82;--accent:#6db1ff;--compute:#46b246;--exchange:#3fa9ff;--sync:#8a91a0;--host:#a98bf0;
---m0:#4a92f2;--m1:#2c5c9c;--m2:#ffb03b;--m3:#a593e0;--m4:#6a5b9e;--m5:#4fbf9f;--m6:#2f7763;--m7:#77818f;--m8:#39424f}
+--m0:#4a92f2;--m1:#2c5c9c;--m2:#ffb03b;--m3:#a593e0;--m4:#6a5b9e;--m5:#4fbf9f;--m6:#2f7763;--m7:#77818f;--m8:#8a6a48;--m9:#39424f}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import memory as books
 from . import words
 
 
@@ -35,11 +36,7 @@ def summary(report: Any, top: int = 8) -> str:
             ),
         ],
     )
-    largest = memory.largest(report.worst_tile, 3)
-    if largest:
-        lines += [f"  largest on tile {report.worst_tile}:"]
-        lines += [f"    {words.size(count):>10}  {name}" for name, count, _, _ in largest]
-        lines += [""]
+    lines += books.text(report)
     lines += _time(report)
     lines += _costs(report, top)
     return "\n".join(lines).rstrip() + "\n"

@@ -116,7 +116,7 @@ def test_data_of_another_size(cli: Any, tmp_path: Path) -> None:
 
 def test_memory_too_small(cli: Any, tmp_path: Path) -> None:
     words = ("compile", "mnist_mlp", "--target", "tiny", "--training")
-    check(cli(*words), "tile", "bytes of 638,976", "fc")
+    check(cli(*words), "tile", "bytes of memory", "fc")
     done = cli(*words, "--allow-out-of-memory", "--json", "-o", "big.pop")
     assert done.code == 0 and done.json["fits"] is False
     check(cli("run", "big.pop", "--data", "mnist", "--steps", 1), "does not fit")

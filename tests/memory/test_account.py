@@ -20,7 +20,7 @@ def executable():
 
 def recount(executable):
     """Per tile: bytes by category at its fullest superstep, and the always-live part, in plain Python."""
-    graph, layout, schedule, plan = executable.graph, executable.layout, executable.schedule, executable.memory
+    graph, layout, schedule = executable.graph, executable.layout, executable.schedule
     liveness, exchange = find_liveness(graph, schedule), plan_exchange(graph, schedule, layout)
     steps = len(schedule.steps)
     fixed = code_bytes(graph, exchange, steps)

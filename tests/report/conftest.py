@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from poplar_py.memory.account import Alive
 from poplar_py.report import Report
 from poplar_py.target import Target
 
@@ -31,6 +32,14 @@ def memory(tile_bytes: list[int], capacity: int) -> Any:
         by_category={"variables": tiles - 10, "constants": np.zeros(4, np.int64), "gaps": np.full(4, 10, np.int64)},
         live_bytes=np.array([100, 300, 200], np.int64),
         largest=lambda tile, k=5: [("fc1/weights", 64, 0, 2), ("fc1/partials", 32, 1, 1)][:k],
+        always_by_category={"variables": tiles // 2, "constants": np.zeros(4, np.int64), "gaps": np.zeros(4, np.int64)},
+        always_live_tile_bytes=tiles // 2, peak_step=np.array([1, 1, 1, 1]),
+        alive_at=lambda step, tile=None: [
+            Alive("fc1/weights", 64, "variables", True, ((0, 2),)), Alive("fc1/partials", 32, "variables", False, ((1, 1),)),
+        ],
+        names=["fc1/weights", "fc1/partials", "x"], always=np.array([True, False, False]),
+        thing_entity=np.array([0, 1]), thing_bytes=np.array([64, 32]), live_first=np.array([0, 1, 2, 2]),
+        live_runs=np.array([[0, 2], [1, 1]]),
     )  # fmt: skip
 
 
