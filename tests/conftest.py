@@ -14,6 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected texts; read the diff")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def checked_memory() -> None:
+    """Every memory plan made in tests is proven by the checker, which shares no code with the planner."""
+    from poplar_py import pipeline
+
+    pipeline.OPTIONS["check_memory"] = True
+
+
 @pytest.fixture
 def tiny() -> Any:
     """A target of four tiles."""
