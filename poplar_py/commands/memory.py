@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .model import _positive
+from .model import _positive, _settings
 from .terminal import emit, progress
 
 SUMMARY = "say how much memory a model needs, before compiling it"
@@ -15,6 +15,7 @@ constants are always alive and counted apart. Prints the fullest step and the la
 EXAMPLES = (
     "poplar-py memory mnist_mlp --training",
     "poplar-py memory mnist_mlp --training --batch 4096 --recompute sqrt",
+    "poplar-py memory lstm --training --batch 64 --set steps=50 --set units=1024",
     "poplar-py memory my_net.yaml --batch 32 --training --recompute budget:2GB --json",
 )
 
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--training", action="store_true", help="with gradients and weight updates")
     parser.add_argument(
         "--dtype", choices=("float", "half"), help="element type of values (default: as the model says)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the description: --set depth=18"
     )
     parser.add_argument(
         "--recompute",
@@ -47,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
         read_setting(args.recompute)
     with progress(args) as line:
         line.begin("read the model")
-        g = read_model(args.model, batch=args.batch, training=args.training, dtype=args.dtype)
+        g = read_model(
+            args.model, batch=args.batch, training=args.training, dtype=args.dtype, settings=_settings(args.set)
+        )
         line.begin("count its memory")
         chosen = recompute(g, args.recompute) if args.recompute else ordered(g)
         chosen = optimised(chosen) if args.optimise == "memory" else chosen

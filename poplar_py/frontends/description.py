@@ -8,7 +8,7 @@
     seed: 1                            # of initial weights, order of batches and dropout
     input: {shape: [784], scale: 0.00392156862745098}      # of one sample; raw data is multiplied by scale
     settings: {width: 64}              # what stands as $width, to be given from outside; see settings.py
-    layers:                            # see layers.py, layers_conv.py, layers_field.py; groups of layers in structure.py
+    layers:                            # see layers*.py; groups of layers in structure.py
       - dense: {units: 128, activation: relu, name: fc1}
       - dropout: {rate: 0.1}
       - repeat: {times: 2, name: middle, layers: [dense: {units: 64, activation: relu}]}
@@ -26,6 +26,9 @@
       batch: 50
       loss_scale: 1                    # gradients are scaled by it on their way, for half
 
+`like: FILE` makes a description of another one, which lies beside it: what it says replaces what that one says, and its
+`settings:` are other defaults of that one's settings (`{like: resnet50.yaml, settings: {depth: 101}}`).
+
 An error names file, line and key, what was found and what is allowed.
 """
 
@@ -38,7 +41,8 @@ from dataclasses import field as plain_field
 from pathlib import Path
 from typing import Any
 
-from . import layers_conv, layers_field  # noqa: F401 (their classes are layers by existing)
+from ..errors import did_you_mean
+from . import layers_conv, layers_field, layers_recurrent  # noqa: F401 (their classes are layers by existing)
 from .located import Located, parse_yaml, read_yaml
 from .schema import field, read_as
 from .settings import mapping_of, resolve, substitute
@@ -85,7 +89,33 @@ class Description:
 def read_description(path: str | Path, settings: Mapping[str, Any] | None = None) -> Description:
     """The description in a file, with `settings` in place of its defaults. Raises FileLoadError, ParseError and
     ModelError."""
-    return check(read_yaml(path), settings)
+    return check(_completed(read_yaml(path), Path(path)), settings)
+
+
+def _completed(located: Located, path: Path, inside: tuple[Path, ...] = ()) -> Located:
+    """A document with what it takes from the one it is `like`. Raises FileLoadError, ParseError and ModelError."""
+    if not isinstance(located.value, dict) or "like" not in located.value:
+        return located
+    like = located.value["like"]
+    if not isinstance(like.value, str):
+        raise like.error(f"found {like.found()}; it takes the file of another description")
+    other = path.parent / like.value
+    if other.resolve() in (path.resolve(), *inside):
+        raise like.error(f"description '{like.value}' is like itself")
+    if not other.is_file():
+        raise like.error(f"there is no file {other}")
+    base = _completed(read_yaml(other), other, (*inside, path.resolve()))
+    own = {key: value for key, value in located.value.items() if key not in ("like", "settings")}
+    settings = mapping_of(base.value.get("settings"), "names with their values")
+    for name, value in mapping_of(located.value.get("settings"), "names with their values").items():
+        if name not in settings:
+            known = ", ".join(settings) or "none"
+            raise value.error(f"{other.name} has no setting '{name}'.{did_you_mean(name, settings)} Settings: {known}")
+        old = settings[name]
+        several = isinstance(old.value, dict)
+        settings[name] = Located({**old.value, "default": value}, old.file, old.line, old.path) if several else value
+    merged = {**base.value, **own, "settings": Located(settings, located.file, located.line, "settings")}
+    return Located(merged, located.file, located.line, located.path)
 
 
 def parse_description(text: str, file: str = "<text>", settings: Mapping[str, Any] | None = None) -> Description:

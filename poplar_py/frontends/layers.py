@@ -37,6 +37,7 @@ class Builder:
     step: Value | None = None
     counts: dict[str, int] = plain_field(default_factory=dict)
     results: dict[str, Value] = plain_field(default_factory=dict)  # of named entries, by path
+    steps: dict[Value, tuple[Value, ...]] = plain_field(default_factory=dict)  # of sequences made of rows, the rows
 
     def step_counter(self) -> Value:
         """The parameter that counts training steps, from 0; made when first needed."""

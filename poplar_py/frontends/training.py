@@ -155,10 +155,11 @@ def add_training(b: Builder, training: Training, result: Value, given: Value) ->
         if not labelled:
             raise training.where.error("softmax_cross_entropy compares with class labels; target is 'input'")
         logits = last.inputs[0] if last is not None and last.kind == "softmax" else result
-        labels = g.add_input("labels", INT, logits.shape[:1])
-        loss = g.add("softmax_cross_entropy", logits, labels, name="loss")
+        labels = g.add_input("labels", INT, (*logits.shape[:1], *logits.shape[2:]))
+        rows, wanted = _rows(b, logits, labels)
+        loss = g.add("softmax_cross_entropy", rows, wanted, name="loss")
         g.set_output("output", logits)
-        g.set_output("correct", g.add("count_correct", logits, labels, name="correct"))
+        g.set_output("correct", g.add("count_correct", rows, wanted, name="correct"))
     else:
         wanted = g.add_input("labels", result.dtype, result.shape) if labelled else given
         if wanted.shape != result.shape:
@@ -167,6 +168,16 @@ def add_training(b: Builder, training: Training, result: Value, given: Value) ->
         g.set_output("output", result)
     g.set_output("loss", loss)
     _add_updates(b, training, loss)
+
+
+def _rows(b: Builder, logits: Value, labels: Value) -> tuple[Value, Value]:
+    """Logits (rows, classes) and labels (rows,); of a field (batch, classes, *field) every place is a row."""
+    if logits.ndim <= 2:
+        return logits, labels
+    order = (0, *range(2, logits.ndim), 1)
+    last = b.g.add("transpose", logits, permutation=order, name="logits-last")
+    rows = b.g.add("reshape", last, shape=(-1, logits.shape[1]), name="logits-rows")
+    return rows, b.g.add("reshape", labels, shape=(-1,), name="labels-rows")
 
 
 def _add_updates(b: Builder, training: Training, loss: Value) -> None:

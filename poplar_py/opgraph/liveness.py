@@ -28,7 +28,7 @@ CATEGORIES = ("inputs", "activations", "recomputed", "gradients")
 
 def size_bytes(value: Value) -> int:
     """Bytes of a value."""
-    return value.size * value.dtype.size
+    return value.type.size_bytes
 
 
 @dataclass(eq=False)

@@ -46,9 +46,15 @@ class TensorType:
     dtype: DType
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
+        """Elements."""
         return prod(self.shape)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.size
 
     def __str__(self) -> str:
         return f"{self.dtype.name.lower()}{list(self.shape)}"

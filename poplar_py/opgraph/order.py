@@ -57,11 +57,17 @@ def predecessors(ops: Sequence[Op]) -> list[list[int]]:
 
 def ordered(g: OpGraph) -> OpGraph:
     """`g` in the built order with what frees memory moved forward, if that lowers the peak; else `g` itself."""
-    better = with_ops(g, _eager(g))
-    return better if Liveness(better).peak < Liveness(g).peak else g
+    return min((g, with_ops(g, _eager(g)), in_step(g)), key=lambda h: Liveness(h).peak)
 
 
-def _eager(g: OpGraph) -> list[Op]:
+def in_step(g: OpGraph) -> OpGraph:
+    """`g` with what frees memory moved forward where that needs nothing more of the forward phase: sums of gradients and
+    updates, but no op that reads what no op of the backward phase has read before it. The backward phase turns the
+    forward phase back in the order it was built in, which is what recomputation follows."""
+    return with_ops(g, _eager(g, in_step=True))
+
+
+def _eager(g: OpGraph, in_step: bool = False) -> list[Op]:
     ops = g.ops
     before = predecessors(ops)
     waiting = [len(b) for b in before]
@@ -77,6 +83,7 @@ def _eager(g: OpGraph) -> list[Op]:
         for r in {r for v in op.inputs for r in roots.get(v, ())}:
             uses[r] = uses.get(r, 0) + 1
     again = g.info.get("recompute", {}).get("ops", {})
+    read: set[Value] = set()  # of the forward phase, by ops behind it
     done = [False] * len(ops)
     result: list[Op] = []
     forward = sum(op.phase == "forward" for op in ops)
@@ -88,6 +95,8 @@ def _eager(g: OpGraph) -> list[Op]:
             return False
         if op.updates:
             return True
+        if in_step and any(v.op is not None and v.op.phase == "forward" and v not in read for v in op.inputs):
+            return False
         dying = {r for v in op.inputs for r in roots.get(v, ()) if uses[r] == 1 and r not in fixed}
         return sum(map(size_bytes, dying)) > sum(map(size_bytes, op.outputs))
 
@@ -99,6 +108,8 @@ def _eager(g: OpGraph) -> list[Op]:
                 continue
             done[i] = True
             result.append(ops[i])
+            if ops[i].phase != "forward":
+                read.update(ops[i].inputs)
             for r in {r for v in ops[i].inputs for r in roots.get(v, ())}:
                 uses[r] -= 1
             for j in after[i]:

@@ -27,7 +27,7 @@ from ..errors import InvalidOption, did_you_mean
 from .graph import OpGraph
 from .liveness import Liveness, size_bytes
 from .op import Op, Value
-from .order import ordered, with_ops
+from .order import in_step, ordered, with_ops
 from .segments import Chain, Segment, can_repeat, cut_into_segments, work
 
 SETTINGS = ("none", "standard", "sqrt", "optimal", "budget:BYTES")
@@ -69,7 +69,7 @@ def recompute(g: OpGraph, setting: str = "standard") -> OpGraph:
     name, budget = read_setting(setting)
     if name == "none" or not any(op.phase == "backward" for op in g.ops):
         return g
-    g = ordered(g)
+    g = in_step(g)
     if name == "standard":
         chain = cut_into_segments(g, MOST_EQUAL)
         return _standard(chain, setting)
@@ -131,7 +131,8 @@ class Plans:
         if self.middle is None and len(chain.segments) > MOST_SEGMENTS:
             chain = cut_into_segments(g, MOST_SEGMENTS)
         self.chain = chain
-        self.unshared = Liveness(g).peak
+        self.usual = ordered(g)  # without recomputation
+        self.unshared = Liveness(self.usual).peak
         self.costs = self._equal() if self.middle else self._different()
         self.done: dict[int, OpGraph] = {}
 
@@ -234,7 +235,7 @@ class Plans:
     def within(self, budget: int, setting: str) -> OpGraph:
         """The plan of least extra work whose peak is within `budget` bytes. Raises InvalidOption."""
         if self.unshared <= budget:
-            return with_info(self.g, setting, {}, 0.0, self.chain.forward_work)
+            return with_info(self.usual, setting, {}, 0.0, self.chain.forward_work)
         low, high = self.least_units, self.units
         best: OpGraph | None = None
         while low <= high:
@@ -249,7 +250,7 @@ class Plans:
             candidates = [
                 self.graph(m, setting) for m in range(self.least_units, min(self.least_units + 8, self.units))
             ]
-            best = min(candidates or [self.g], key=lambda g: Liveness(g).peak)
+            best = min(candidates or [self.usual], key=lambda g: Liveness(g).peak)
             least = Liveness(best).peak
             if least > budget:
                 raise InvalidOption(
@@ -260,7 +261,7 @@ class Plans:
 
     def least(self, setting: str) -> OpGraph:
         """The plan of least peak at no more than one extra forward phase."""
-        graphs = [self.g, _standard(self.chain, setting), _run(self.chain, _square_root(self.chain), setting)]
+        graphs = [self.usual, _standard(self.chain, setting), _run(self.chain, _square_root(self.chain), setting)]
         allowed = np.flatnonzero(self.costs <= self.chain.forward_work)
         if len(allowed):
             most = min(allowed[0] + max(self.units // 6, 12), self.units)
