@@ -30,6 +30,7 @@ from .conv_operands import (
 from .conv_params import ConvParams
 from .conv_plan import AXES, FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT, ConvPlan
 from .mapping import map_linearly, map_runs
+from .plan_costs import Source, with_source
 from .stored import field_view
 
 if TYPE_CHECKING:
@@ -66,14 +67,21 @@ def convolve(
         plan = plan_of(at, params, kind, options, dtype, turned)
         a = as_stored(at, x, plan.problem.a_width, "in")
         weights = as_weights(at, w, params, "in", turned)
-        at.plans[at.graph.path("plan")] = plan
         tiles = _home(at, weights, plan, params) if plan.problem.kind == FORWARD else tiles_of(at, plan, params, "plan")
+        _note_plan(at, plan, tiles, [a] if plan.problem.kind == FORWARD else [a, weights])
         plan, tiles = _cut_by_grain(at, plan, tiles)
         goal = _Goal(at, plan, tiles, _lines(plan, out), out, "")
         for number in range(plan.passes):
             _product(at, plan, tiles, number, {"a": _value(plan, a), "w": _weights(plan, weights)}, goal)
         goal.finish()
     return field_view(out)
+
+
+def _note_plan(at: Lowering, plan: ConvPlan, tiles: np.ndarray, operands: list[Tensor]) -> None:
+    """Keep the plan for reports, its estimate with the operands where they are."""
+    source = Source.of(at.top, operands, tiles)
+    cycles = with_source(plan.cycles, plan.bytes, source, at.target, plan.passes)
+    at.plans[at.graph.path("plan")] = replace(plan, cycles=cycles)
 
 
 def _cut_by_grain(at: Lowering, plan: ConvPlan, tiles: np.ndarray) -> tuple[ConvPlan, np.ndarray]:
@@ -120,8 +128,9 @@ def weights_gradient(
         plan = plan_of(at, params, WEIGHTS_GRADIENT, options)
         problem = plan.problem
         a, b = as_stored(at, x, problem.a_width, "in"), as_stored(at, dy, problem.y_width, "gradient")
-        at.plans[at.graph.path("plan")] = plan
-        plan, tiles = _cut_by_grain(at, plan, tiles_of(at, plan, params, "plan"))
+        tiles = tiles_of(at, plan, params, "plan")
+        _note_plan(at, plan, tiles, [a, b])
+        plan, tiles = _cut_by_grain(at, plan, tiles)
         goal = _Goal(at, plan, tiles, _weight_rows(plan), out, "")
         for number in range(plan.passes):
             _product(at, plan, tiles, number, {"a": _value(plan, a), "dy": _Runs(_lines(plan, b), b)}, goal)

@@ -6,7 +6,7 @@ each tile, which is sent what it reads of `a` (with the edges neighbours share) 
 is summed (a's channels; batch and field for the gradient of weights) leave partial results, which are added on the
 tiles that made them. The cost of a candidate is in tile cycles,
 
-    exchange of operands + product + exchange of partial results + reduction, each superstep with its sync
+    sync + exchange of operands + product + exchange of partial results + reduction (plan_costs.py)
 
 with products and reductions priced by the codelets' own `cycles`; all candidates are priced at once, as columns. Where
 nothing fits the memory allowed, the result's channels are made in several passes.
@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from ..codelet.amp import macs_per_cycle
 from ..codelet.library import Library
-from ..cost.clock import exchange_cycles
 from ..dtypes import INT, DType
 from ..errors import InvalidOption
 from ..target import Target
 from .mapping import part_bounds
+from .plan_costs import add_reduction, cost_table, costs_of, superstep_parts, total_of, utilisation_line
 from .reach import Reach
 
 FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT = "forward", "input_gradient", "weights_gradient"
@@ -126,6 +127,8 @@ class ConvPlan:
     cycles: Mapping[str, int] = field(default_factory=dict)
     bytes: Mapping[str, int] = field(default_factory=dict)
     temp_bytes: int = 0
+    tiles: int = 1  # there are
+    peak: float = 64.0  # products a cycle and tile at most
     method: str = ""  # of Problem.methods
     by_row: bool = False  # whether the pieces are those of single rows, of which a tile has many
 
@@ -144,10 +147,19 @@ class ConvPlan:
         parts = self.parts
         return int(np.prod(parts[:4])) if self.problem.kind == WEIGHTS_GRADIENT else parts[5]
 
+    @property
+    def macs(self) -> int:
+        """Products summed."""
+        return self.problem.macs
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Temporary bytes on the fullest tile by product."""
+        return {self.problem.kind.replace("_", " "): self.temp_bytes}
+
     def costs(self) -> dict[str, dict[str, int]]:
         """Cycles and bytes by part, and in all."""
-        found = {part: {"cycles": n, "bytes": self.bytes.get(part, 0)} for part, n in self.cycles.items()}
-        return found | {"total": {"cycles": sum(self.cycles.values()), "bytes": sum(self.bytes.values())}}
+        return costs_of(self.cycles, self.bytes)
 
     def report(self) -> str:
         """The plan in words, a line a fact."""
@@ -159,10 +171,10 @@ class ConvPlan:
             f"{self.problem}, {self.problem.partials} partials, {self.problem.codelet(self.method)}",
             f"  split     {split}: {self.num_tiles} tiles, {self.passes} pass(es)",
             f"  piece     {largest} on the largest tile, {self.temp_bytes} bytes of it temporary",
+            utilisation_line(self.problem.macs, self.peak, self.tiles, total),
             f"  estimate  {total} cycles",
         ]
-        lines += [f"    {part:<40}{n:>10} cycles{self.bytes.get(part, 0):>12} bytes" for part, n in self.cycles.items()]
-        return "\n".join(lines)
+        return "\n".join(lines + cost_table(self.cycles, self.bytes))
 
 
 def _splits(size: int, limit: int) -> np.ndarray:
@@ -237,9 +249,9 @@ def price(
     operands = a_bytes + other - held
     elements = result[0] * result[1]
     share = -(-elements // (count * p.y_width)) * p.y_width
+    parts_of = superstep_parts(target, product, operands, held * (spread > 1))
     runs = _runs_made(p, parts, (n, g, ab, yb, f0, f1))
-    cuts = -(-runs // count) + (runs % count > 0)  # pieces of runs that one tile adds up
-    partial_bytes = np.where(count > 1, share * (count - 1) * p.partials.size, 0)
+    cuts = _runs_of_a_share(elements, runs, share)
     each_share = -(-share // cuts)
     reduction = cuts * library["ReducePartialsAdd"].cycles(
         target,
@@ -247,21 +259,20 @@ def price(
         {},
         {"partials": p.partials, "out": p.out_dtype},
     )
-    sync = target.sync_cycles
+    partial_bytes = np.where(count > 1, share * (count - 1) * p.partials.size, 0)
+    own_bytes = share * p.partials.size
+    add_reduction(target, parts_of, count > 1, partial_bytes, own_bytes, reduction)
+    gathered = a_bytes + other - np.where((p.kind == FORWARD) & (spread == 1), other, 0)
+    added = np.where(count > 1, partial_bytes + own_bytes + share * p.out_dtype.size, 0)
+    temp = np.maximum(gathered + elements * out_type, np.where(count > 1, elements * out_type + added, 0))
+    return (*parts_of, temp)
 
-    def exchange(num_bytes: Any) -> Any:
-        return exchange_cycles(target, -(-num_bytes // 4), 0, 1)
 
-    cycles = {
-        "sync": sync + 0 * product,
-        "exchange of operands": exchange(operands),
-        "product": product,
-        "exchange of partials": np.where(count > 1, sync + exchange(partial_bytes), 0),
-        "reduction": np.where(count > 1, reduction, 0),
-    }
-    moved = {"exchange of operands": operands, "exchange of partials": partial_bytes}
-    temp = a_bytes + other + np.maximum(elements * out_type, np.where(count > 1, partial_bytes, 0))
-    return cycles, moved, temp
+def _runs_of_a_share(elements: Any, runs: Any, share: Any) -> Any:
+    """Into how many vertices the summing of a share falls: the runs of the result it meets."""
+    length = np.maximum(elements // np.maximum(runs, 1), 1)
+    even = np.where(share >= length, share % length == 0, length % share == 0)
+    return np.minimum(-(-share // length) + ~even, runs)
 
 
 def _runs_read(problem: Problem, parts: np.ndarray) -> np.ndarray:
@@ -332,13 +343,6 @@ class PlanningCache:
 _SHARED = PlanningCache()
 
 
-def macs_per_cycle(target: Target, kind: DType) -> float:
-    """Products the product units of a tile sum in a cycle at most: a row of half takes 4 cycles, one of float 8."""
-    if kind.size <= 2:
-        return target.conv_units_half * target.weights_per_unit_half / 4
-    return target.conv_units_float * target.weights_per_unit_float / 8
-
-
 def _plan(
     key: tuple, problem: Problem, target: Target, num_tiles: int, proportion: float, constraints: tuple
 ) -> ConvPlan:
@@ -350,19 +354,19 @@ def _plan(
     passes = int(wanted.get("passes", 1))
     while True:
         cycles, moved, temp = price(problem, target, library, parts, passes, methods[0])
-        ways = [cycles["product"]]
-        ways += [price(problem, target, library, parts, passes, m)[0]["product"] for m in methods[1:]]
+        ways = [cycles["compute"]]
+        ways += [price(problem, target, library, parts, passes, m)[0]["compute"] for m in methods[1:]]
         way = np.argmin(ways, axis=0)
-        cycles["product"] = np.min(ways, axis=0)
+        cycles["compute"] = np.min(ways, axis=0)
         fits = temp <= limit
         if fits.any() or "passes" in wanted or passes >= min(MAX_PASSES, problem.y_blocks):
             break
         passes *= 2
     if not fits.any():  # memory is a wall for the whole graph; here it is what a plan should keep to where it can
         fits = temp == temp.min()
-    total = np.where(fits, sum(cycles.values()), np.iinfo(np.int64).max)
+    total = np.where(fits, total_of(cycles), np.iinfo(np.int64).max)
     near = np.flatnonzero(total <= NEAR_BEST * total.min())  # of plans about as fast, the one with least to move
-    amount = sum(moved.values()) + RUN_BYTES * _runs_read(problem, parts)
+    amount = moved["exchange"] + moved["exchange of partials"] + RUN_BYTES * _runs_read(problem, parts)
     best = int(near[np.lexsort((temp[near], amount[near]))[0]])
     counts = dict(zip(AXES, parts[:, best].tolist(), strict=True))
     bounds = {name: part_bounds(size, counts[name]) for name, size in zip(AXES, problem.sizes, strict=True)}
@@ -375,7 +379,7 @@ def _plan(
         problem, bounds, key, passes,
         {name: int(v[best]) * passes for name, v in cycles.items()},
         {name: int(v[best]) * passes for name, v in moved.items()},
-        int(temp[best]), methods[int(way[best])],
+        int(temp[best]), num_tiles, macs_per_cycle(target, problem.in_dtype), methods[int(way[best])],
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..codelet.amp import macs_per_cycle
 from ..errors import ShapeError, TypeMismatch
 from ..graph import Graph, Tensor
 from ..program import Sequence as Program
@@ -18,7 +19,7 @@ from . import conv_operands as operands
 from .conv_gradients import gradient_params, weight_update_params
 from .conv_options import read_conv_options
 from .conv_params import ConvParams
-from .conv_plan import ConvPlan, PlanningCache, macs_per_cycle
+from .conv_plan import ConvPlan, PlanningCache
 from .lowering import Lowering
 
 Options = Mapping[str, Any] | None
@@ -159,7 +160,7 @@ def plan_convolution(
 def plan_estimated_costs(
     graph: Graph, params: ConvParams, options: Options = None, cache: PlanningCache | None = None
 ) -> dict[str, dict[str, int]]:
-    """What `plan_convolution` expects, by part and in all: {"product": {"cycles": ..., "bytes": ...}, ..., "total": ...}."""
+    """What `plan_convolution` expects, by part and in all: {"compute": {"cycles": ..., "bytes": ...}, ..., "total": ...}."""
     return plan_convolution(graph, params, options, cache).costs()
 
 

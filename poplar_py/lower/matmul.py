@@ -12,7 +12,7 @@ slices are whole runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,14 @@ import numpy as np
 
 from ..dtypes import DType
 from ..errors import ShapeError, TypeMismatch
-from ..graph import Tensor, Windows, concat
+from ..graph import Joined, Tensor, Windows, concat
 from .layout import Layout, Placed, add_placed, element_space, layouts_of
 from .mapping import map_runs, part_bounds
-from .partition import Plan, partials_dtype, plan_matmul, plan_weights
+from .partition import REDUCE_GRAIN, Plan, partials_dtype, plan_matmul, plan_weights
+from .plan_costs import Source, with_source
 
 if TYPE_CHECKING:
     from .lowering import Lowering
-
-REDUCE_GRAIN = 4  # elements; 16 bytes of float, what a reduction's accumulators take in
 
 
 @dataclass
@@ -121,6 +120,7 @@ def create_weights(
         num_tiles=len(at.tiles),
         training=training,
         k_bounds=placed.layout.col_bounds if placed is not None else None,
+        run=_run_of(operand),
         options=at.matmul_options | (options or {}),
         library=at.library,
     )
@@ -128,6 +128,14 @@ def create_weights(
     _, pk, pn = plan.parts
     layout = Layout(plan.k_bounds, plan.n_bounds, at.take_tiles(pk * pn).reshape(pk, pn))
     return add_placed(at.graph, dtype, layout, name, stationary=True).view
+
+
+def _run_of(operand: Tensor | None) -> int:
+    """Elements of a row of a matrix that lie one after another, at least; 0 where it is not known."""
+    if operand is None or operand.ndim != 2 or 0 in operand.shape:
+        return 0
+    place = operand[0].index
+    return len(place) // (1 + int(np.count_nonzero(np.diff(place) != 1)))
 
 
 def create_operand(at: Lowering, dtype: DType, batch: int, weights: Tensor, name: str) -> Tensor:
@@ -154,6 +162,7 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
             inner, cols, tile = layout.col_bounds, layout.row_bounds, layout.tile.T
         partials = partials_dtype(a.dtype, options)
         blocks = Blocks(rows, inner, cols, tile[None], partials)
+        _note_source(at, found, "" if weights is not None else "input gradient: ", [a], tile)
         blocks.serial = _passes(at, a.shape[0], _widest(inner) * a.dtype.size + _widest(cols) * partials.size, options)
         forward = layouts.operand_of(found) if weights is None else None
         if forward is not None and len(inner) == 2 and _nested(forward.layout.col_bounds, cols):
@@ -162,6 +171,7 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
     wanted = layouts.weights_used_with(a.transpose(), (a.shape[0], b.shape[1])) if plan is None else None
     if wanted is not None and out_dtype == wanted.flat.dtype:
         layout = wanted.layout
+        _note_source(at, wanted, "weight gradient: ", [a, b], layout.tile)
         result = add_placed(at.graph, out_dtype, layout, "out")
         inner = np.array([0, a.shape[1]], np.int64)
         tile = layout.tile[:, None, :]
@@ -171,9 +181,21 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
     if plan is None:
         m, k, n = *a.shape, b.shape[1]
         plan = plan_matmul(at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library)
-    at.plans[at.graph.path("plan")] = plan
     tile = at.take_tiles(plan.num_tiles).reshape(plan.parts)
+    source = Source.of(at.top, [a] if plan.serial > 1 else [a, b], tile)
+    cycles = with_source(plan.cycles, plan.bytes, source, at.target, plan.serial)
+    at.plans[at.graph.path("plan")] = replace(plan, cycles=cycles)
     return Blocks(plan.m_bounds, plan.k_bounds, plan.n_bounds, tile, plan.partials, plan.serial, bring=plan.serial > 1)
+
+
+def _note_source(at: Lowering, weights: Placed, prefix: str, operands: list[Tensor], tiles: np.ndarray) -> None:
+    """Put where a product finds its operands into the estimate of the plan that its weights were placed by."""
+    path = weights.flat.name
+    plan = at.plans.get(path)
+    if isinstance(plan, Plan):
+        source = Source.of(at.top, operands, tiles)
+        cycles = with_source(plan.cycles, plan.bytes, source, at.target, plan.serial, prefix)
+        at.plans[path] = replace(plan, cycles=cycles)
 
 
 def _kept(at: Lowering, b: Tensor, blocks: Blocks) -> Tensor:
@@ -186,8 +208,7 @@ def _kept(at: Lowering, b: Tensor, blocks: Blocks) -> Tensor:
     map_runs(at.graph, kept.flatten(), start.reshape(-1), (start + size).reshape(-1), blocks.tile.reshape(-1))
     order = np.argsort(layout.order().reshape(-1))
     in_blocks = Tensor(b.graph, b.dtype, b.index.reshape(-1)[order])
-    for piece in range(pm):
-        at.copy(in_blocks, kept[piece], "bring_b")
+    at.copy(Joined([in_blocks] * pm) if pm > 1 else in_blocks, kept.flatten(), "bring_b")
     return kept.flatten()
 
 

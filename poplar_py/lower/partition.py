@@ -4,7 +4,7 @@ A product out (m, n) = a (m, k) . b (k, n) is cut in pm x pk x pn blocks, one ve
 receives its piece of `a` (and of `b` where that does not live there), multiplies on all workers, and the pk partial
 results of an element are added on the tiles that will hold it. The cost of a candidate is in tile cycles:
 
-    exchange of operands + product + exchange of partials + reduction, each superstep with its sync
+    sync + exchange of operands + product + exchange of partials + reduction (plan_costs.py)
 
 with the product and the reduction priced by the codelets' own `cycles`. All candidates are priced at once, as columns.
 
@@ -22,18 +22,24 @@ from typing import Any
 
 import numpy as np
 
+from ..codelet.amp import macs_per_cycle
 from ..codelet.library import Library
+from ..cost.clock import exchange_cycles
 from ..dtypes import DType, dtype
 from ..errors import GraphMemoryAllocationError, InvalidOption
 from ..options import read_options
 from ..target import Target
 from .mapping import part_bounds
+from .plan_costs import add_reduction, cost_table, costs_of, superstep_parts, total_of, utilisation_line
 
 MATMUL_OPTIONS: dict[str, Any] = {
     "available_memory_proportion": 0.6,
     "partials_type": "",
     "fully_connected_pass": "none",
 }
+NAMES = {"": "forward", "input gradient: ": "input gradient", "weight gradient: ": "weights gradient"}
+SHORT_BYTES = 8  # pieces up to this long take their time in an exchange
+REDUCE_GRAIN = 4  # elements; 16 bytes of float, what a reduction's accumulators take in
 NEAR_BEST = 1.06  # plans within this factor of the cheapest count as equally good
 PASSES = ("none", "inference_fwd", "training_fwd", "training_bwd", "training_wu")
 
@@ -51,6 +57,10 @@ class Plan:
     serial: int = 1
     cycles: Mapping[str, int] = field(default_factory=dict)
     temp_bytes: int = 0
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)  # temporary bytes by product
+    tiles: int = 1  # there are
+    peak: float = 64.0  # products a cycle and tile at most
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -78,10 +88,20 @@ class Plan:
             f"matmul ({m}, {k}) x ({k}, {n}) {self.in_dtype} with {self.partials} partials",
             f"  split     {pm} x {pk} x {pn} (m, k, n) over {self.num_tiles} tiles, {self.serial} pass(es) over m",
             f"  block     {mb} x {kb} x {nb} on the largest tile, {self.temp_bytes} bytes of it temporary",
+            utilisation_line(self.macs, self.peak, self.tiles, total),
             f"  estimate  {total} cycles",
         ]
-        lines += [f"    {part:<40}{value}" for part, value in self.cycles.items()]
-        return "\n".join(lines)
+        return "\n".join(lines + cost_table(self.cycles, self.bytes))
+
+    @property
+    def macs(self) -> int:
+        """Products summed, of all products the plan is for."""
+        m, k, n = self.shape
+        return m * k * n * (3 if "weight gradient: compute" in self.cycles else 1)
+
+    def costs(self) -> dict[str, dict[str, int]]:
+        """Cycles and bytes by part, and in all."""
+        return costs_of(self.cycles, self.bytes)
 
 
 def read_matmul_options(options: Mapping[str, Any] | None, where: str = "poplin.mat_mul") -> dict[str, Any]:
@@ -112,41 +132,51 @@ class _Prices:
     """Costs of a column of candidates, in cycles by part, and temporary bytes on the fullest tile."""
 
     parts: dict[str, np.ndarray]
+    moved: dict[str, np.ndarray]  # bytes by part
     temp_bytes: np.ndarray
 
     @property
     def total(self) -> np.ndarray:
-        return sum(self.parts.values())
+        return total_of(self.parts)
 
 
 def _price(
-    target: Target, library: Library, block, parts, num_tiles: int, types: tuple[DType, DType], b_stays: bool
+    target: Target,
+    library: Library,
+    block,
+    parts,
+    num_tiles: int,
+    types: tuple[DType, DType],
+    b_stays: bool,
+    run: int = 0,
 ) -> _Prices:
-    """Price products in blocks of (m, k, n) sizes `block`, split in `parts`: numbers or columns."""
+    """Price products in blocks of (m, k, n) sizes `block`, split in `parts`: numbers or columns. With `run`, elements of
+    the first operand lie in runs of that many."""
     in_type, partial_type = types
-    (mb, kb, nb), (pm, pk, pn) = block, parts
-    words = target.exchange_bytes_per_cycle
-    superstep = target.sync_cycles + target.exchange_start_cycles
-    operand_bytes = mb * kb * in_type.size + np.where(b_stays, 0, kb * nb * in_type.size)
+    (mb, kb, nb), pk = block, parts[1]
+    short = -(-mb * kb // run) if run and run * in_type.size <= SHORT_BYTES else 0
+    a_bytes, b_bytes = mb * kb * in_type.size, kb * nb * in_type.size
+    operand_bytes = a_bytes + np.where(b_stays, 0, b_bytes)
     sizes = {"a": (mb, kb), "b": (kb, nb), "out": (mb, nb)}
     types_of = {"a": in_type, "b": in_type, "out": partial_type}
     product = library["MatMulPartial"].cycles(target, sizes, {}, types_of)
-    # partial results of one column piece are spread over the tiles that made them, or all tiles where they are few
-    own = np.minimum(pk, num_tiles // np.maximum(pm * pn, 1))
-    share = -(-mb * nb // np.maximum(own, 1))
-    partial_bytes = np.where(pk > 1, share * pk * partial_type.size, 0)
+    parts_of = superstep_parts(
+        target, product, operand_bytes, 0 * operand_bytes,
+        overlap=2 * (parts[0] * pk * parts[2]) > num_tiles, short_fragments=short,
+    )  # fmt: skip
+    # partial results of one column piece are spread over the tiles that made them
+    share = -(-mb * nb // (pk * REDUCE_GRAIN)) * REDUCE_GRAIN
+    own_bytes = share * partial_type.size
+    partial_bytes = np.where(pk > 1, share * (pk - 1) * partial_type.size, 0)
     reduce_types = {"partials": partial_type, "out": partial_type}
     reduction = library["ReducePartialsAdd"].cycles(
         target, {"partials": (pk, share), "out": (1, share)}, {"scale": 1.0}, reduce_types
     )
-    parts_of = {
-        "exchange of operands": superstep + -(-operand_bytes // words),
-        "product": product + 0 * mb,
-        "exchange of partials": np.where(pk > 1, superstep + -(-partial_bytes // words), 0),
-        "reduction": np.where(pk > 1, reduction, 0),
-    }
-    temp = operand_bytes + np.maximum(mb * nb * partial_type.size, partial_bytes)
-    return _Prices({name: np.asarray(v, np.int64) for name, v in parts_of.items()}, np.asarray(temp, np.int64))
+    add_reduction(target, parts_of, pk > 1, partial_bytes, own_bytes, reduction)
+    made = mb * nb * partial_type.size
+    temp = np.maximum(operand_bytes + made, np.where(pk > 1, made + partial_bytes + 2 * own_bytes, 0))
+    cycles, moved = ({name: np.asarray(v, np.int64) + 0 * pk for name, v in part.items()} for part in parts_of)
+    return _Prices(cycles, moved, np.asarray(temp, np.int64))
 
 
 def _candidates(limit_a: int, limit_b: int, tiles: int) -> tuple[np.ndarray, np.ndarray]:
@@ -185,13 +215,14 @@ def plan_weights(
     num_tiles: int | None = None,
     training: bool = True,
     k_bounds: np.ndarray | None = None,
+    run: int = 0,
     options: Mapping[str, Any] | None = None,
     library: Library | None = None,
 ) -> Plan:
     """Plan a product (batch, k) x (k, n) whose second operand stays on its tiles.
 
     With `k_bounds`, the pieces in which the first operand is stored, pieces of k never cross one of them (so that a
-    tile's slice of the operand has rows of constant stride). Raises InvalidOption.
+    tile's slice of the operand has rows of constant stride); `run`: how many elements of it lie one after another. Raises InvalidOption.
     """
     in_dtype, read = dtype(in_dtype), read_matmul_options(options)
     partial = partials_dtype(in_dtype, read)
@@ -214,7 +245,9 @@ def plan_weights(
         gather = np.append(gather, np.zeros_like(inner))
     nb, pn = _piece(n, pn, n_grain)
     types = (in_dtype, partial)
-    serial, prices = _price_training(target, library, batch, (kb, nb), (pk, pn), num_tiles, types, training, read)
+    serial, prices, memory = _price_training(
+        target, library, batch, (kb, nb), (pk, pn), num_tiles, types, training, read, run
+    )
     total = prices.total + gather
     # the cut of n is the next layer's cut of k: of plans about as good, the squarer one leaves it more freedom
     near = np.flatnonzero(total <= NEAR_BEST * total.min())
@@ -233,28 +266,33 @@ def plan_weights(
         int(serial[best]),
         {name: int(v[best]) for name, v in prices.parts.items()},
         int(prices.temp_bytes[best]),
+        {name: int(v[best]) for name, v in prices.moved.items()},
+        {NAMES[name]: int(v[best]) for name, v in memory.items()},
+        num_tiles,
+        macs_per_cycle(target, in_dtype),
     )
 
 
 def _price_training(
-    target, library, batch, pieces, parts, num_tiles, types, training, read
-) -> tuple[np.ndarray, _Prices]:
-    """Passes over the batch that fit in memory, and the price of the forward product or of all three."""
+    target, library, batch, pieces, parts, num_tiles, types, training, read, run
+) -> tuple[np.ndarray, _Prices, dict[str, np.ndarray]]:
+    """Passes over the batch that fit in memory, the price of the forward product or of all three, and memory by product."""
     (kb, nb), (pk, pn) = pieces, parts
     limit = read["available_memory_proportion"] * target.bytes_per_tile
     full = _price(target, library, (batch, kb, nb), (1, pk, pn), num_tiles, types, True)
     serial = np.clip(np.ceil(full.temp_bytes / limit).astype(np.int64), 1, max(batch, 1))
     rows = -(-batch // serial)
-    forward = _price(target, library, (rows, kb, nb), (1, pk, pn), num_tiles, types, True)
-    costs = {name: v * serial for name, v in forward.parts.items()}
+    forward = _price(target, library, (rows, kb, nb), (1, pk, pn), num_tiles, types, True, run)
+    products = {"": (forward, serial)}
     temp = forward.temp_bytes
     if training:
         of_input = _price(target, library, (rows, nb, kb), (1, pn, pk), num_tiles, types, True)
-        of_weights = _price(target, library, (kb, rows, nb), (pk, 1, pn), num_tiles, types, False)
-        costs |= {f"input gradient: {name}": v * serial for name, v in of_input.parts.items()}
-        costs |= {f"weight gradient: {name}": v * serial for name, v in of_weights.parts.items()}
+        of_weights = _price(target, library, (kb, rows, nb), (pk, 1, pn), num_tiles, types, False, run)
+        products |= {"input gradient: ": (of_input, serial), "weight gradient: ": (of_weights, serial)}
         temp = np.maximum(temp, np.maximum(of_input.temp_bytes, of_weights.temp_bytes))
-    return serial, _Prices(costs, temp)
+    costs = {prefix + name: v * s for prefix, (p, s) in products.items() for name, v in p.parts.items()}
+    moved = {prefix + name: v * s for prefix, (p, s) in products.items() for name, v in p.moved.items()}
+    return serial, _Prices(costs, moved, temp), {name: p.temp_bytes for name, (p, _) in products.items()}
 
 
 def plan_matmul(
@@ -298,9 +336,8 @@ def plan_matmul(
     rows = -(-mb // serial)
     # with several passes the second operand is brought once, before them, and stays
     prices = _price(target, library, (rows, kb, nb), (pm, pk, pn), num_tiles, types, serial > 1)
-    once = np.where(
-        serial > 1, target.sync_cycles + target.exchange_start_cycles + -(-fixed // target.exchange_bytes_per_cycle), 0
-    )
+    brought = target.sync_cycles + exchange_cycles(target, -(-fixed // 4), 0, 1)
+    once = np.where(serial > 1, brought, 0)
     total = np.where(fits, prices.total * serial + once, np.iinfo(np.int64).max)
     best = int(np.lexsort((prices.temp_bytes, total))[0])
     return Plan(
@@ -310,9 +347,13 @@ def plan_matmul(
         in_dtype,
         partial,
         int(serial[best]),
-        {"exchange of b, once": int(once[best])}
-        | {name: int(v[best] * serial[best]) for name, v in prices.parts.items()},
+        {name: int(v[best] * serial[best]) for name, v in prices.parts.items()} | {"broadcast": int(once[best])},
         int(prices.temp_bytes[best]) + (int(fixed[best]) if serial[best] > 1 else 0),
+        {name: int(v[best] * serial[best]) for name, v in prices.moved.items()}
+        | ({"broadcast": int(fixed[best])} if serial[best] > 1 else {}),
+        {},
+        num_tiles,
+        macs_per_cycle(target, in_dtype),
     )
 
 
