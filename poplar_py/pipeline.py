@@ -124,6 +124,9 @@ def compile(
         if error.plan is not None and read["remedies"]:
             from .remedies import Remedies
 
+            if progress:
+                progress("looking for what would make it fit", 0.0)
+
             def attempt(changes: Mapping[str, Any]) -> Any:
                 other = _read(model, changes["batch"], *described) if "batch" in changes else plain
                 options = {**given, **changes}

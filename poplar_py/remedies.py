@@ -60,7 +60,7 @@ class Remedies:
         return ([r for r in found if r.fits] + best + self.error.remedies)[:WANTED]
 
     def _candidates(self) -> Iterator[Remedy]:
-        for search in (self._batch, self._recompute, self._off_chip, self._proportion, self._ipus):
+        for search in (self._order, self._batch, self._recompute, self._off_chip, self._proportion, self._ipus):
             yield from search()
 
     def _try(self, changes: Mapping[str, Any], kind: str, setting: Any, text: str) -> Remedy | None:
@@ -73,6 +73,13 @@ class Remedies:
         except PoplarError:
             return None
         return Remedy(kind, setting, plan.max_tile_bytes, plan.fits, text)
+
+    def _order(self) -> Iterator[Remedy]:
+        """Ops in an order of least peak: gradients are used as soon as they are there."""
+        if self.options.get("optimise", "speed") == "speed":
+            tried = self._try({"optimise": "memory"}, "optimise", "memory", "optimise=memory (--optimise memory)")
+            if tried is not None:
+                yield tried
 
     def _batch(self) -> Iterator[Remedy]:
         """The largest batch found to fit: the first guess has what is not always live grow with the batch, the next

@@ -187,7 +187,9 @@ def compile_model(args: argparse.Namespace, progress: Progress, **settings: Any)
     progress.begin("compile: reading the description", len(stages))
 
     def note(stage: str, _: float) -> None:
-        done = stages.index(stage) + 1 if stage in stages else len(stages)
+        if stage not in stages:
+            return progress.update(len(stages), stage)
+        done = stages.index(stage) + 1
         progress.update(done, "compile: " + (stages[done] if done < len(stages) else "done"))
 
     return pipeline.compile(args.model, target, progress=note, **options)
