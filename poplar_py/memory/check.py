@@ -16,6 +16,7 @@ from ..errors import InternalError
 from ..graph import RemoteBuffer
 
 _CHUNK = 1 << 16  # pairs compared at a time
+MOST_ENTITIES = 8000  # for which a table of pairs is made
 _HELD = (
     "vertex_state",
     "vertex_code",
@@ -170,32 +171,47 @@ def check_memory(executable: Any) -> int:
 def _apart(executable: Any, alive: np.ndarray) -> int:
     """No two live things share a byte; returns how many pairs were compared."""
     plan = executable.memory
-    lives = np.packbits(alive, axis=0).T.copy()  # a row an entity
+    meets = _Meets(alive)
     order = np.lexsort((plan.thing_address, plan.thing_tile))
     tile, entity = plan.thing_tile[order], plan.thing_entity[order]
     begin, end = plan.thing_address[order], (plan.thing_address + plan.thing_bytes)[order]
-    compared, seen = 0, np.zeros(0, np.int64)
-    for apart in range(1, len(order)):
-        near = np.flatnonzero((tile[apart:] == tile[:-apart]) & (begin[apart:] < end[:-apart]))
-        if not len(near):
-            break  # sorted by address: things further apart meet even less
+    compared, apart, near = 0, 0, np.arange(len(order))
+    while len(near):
+        apart += 1
+        near = near[near + apart < len(order)]
+        # sorted by address: what begins behind a thing's end is followed by nothing that meets it
+        near = near[(tile[near + apart] == tile[near]) & (begin[near + apart] < end[near])]
         compared += len(near)
-        pair = np.unique(entity[near] * len(lives) + entity[near + apart])
-        pair = pair[~np.isin(pair, seen, assume_unique=True)]
-        seen = np.union1d(seen, pair)
-        for k in range(0, len(pair), _CHUNK):
-            a, b = np.divmod(pair[k : k + _CHUNK], len(lives))
-            both = (lives[a] & lives[b]).any(axis=1)
-            if both.any():
-                bad = np.flatnonzero(both)[0]
-                i = int(near[np.flatnonzero((entity[near] == a[bad]) & (entity[near + apart] == b[bad]))[0]])
-                step = int(np.flatnonzero(alive[:, a[bad]] & alive[:, b[bad]])[0])
-                raise InternalError(
-                    f"memory plan of {executable.name}: on tile {tile[i]} {plan.names[entity[i]]} at"
-                    f" [{begin[i]}, {end[i]}) and {plan.names[entity[i + apart]]} at [{begin[i + apart]}, {end[i + apart]})"
-                    f" live at once, in superstep {step} ({executable.steps[step].name})"
-                )
+        both = meets(entity[near], entity[near + apart])
+        if both.any():
+            i = int(near[np.flatnonzero(both)[0]])
+            a, b = int(entity[i]), int(entity[i + apart])
+            step = int(np.flatnonzero(alive[:, a] & alive[:, b])[0])
+            raise InternalError(
+                f"memory plan of {executable.name}: on tile {tile[i]} {plan.names[a]} at [{begin[i]}, {end[i]}) and"
+                f" {plan.names[b]} at [{begin[i + apart]}, {end[i + apart]}) live at once, in superstep {step}"
+                f" ({executable.steps[step].name})"
+            )
     return compared
+
+
+class _Meets:
+    """Whether two entities are alive in one superstep; a table of all pairs where there are not too many."""
+
+    def __init__(self, alive: np.ndarray):
+        count = alive.shape[1]
+        self.rows = np.packbits(alive, axis=0).T.copy()
+        self.table = None
+        if count <= MOST_ENTITIES:
+            lives = alive.astype(np.float32)
+            self.table = lives.T @ lives > 0
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        if self.table is not None:
+            return self.table[a, b]
+        parts = range(0, len(a), _CHUNK)
+        found = [(self.rows[a[k : k + _CHUNK]] & self.rows[b[k : k + _CHUNK]]).any(axis=1) for k in parts]
+        return np.concatenate(found) if found else np.zeros(0, bool)
 
 
 def _areas(executable: Any) -> np.ndarray:

@@ -55,6 +55,17 @@ def test_an_address_the_engine_does_not_use_is_found(executable):
         check_memory(executable)
 
 
+def test_many_entities_are_compared_without_a_table(executable, monkeypatch):
+    compared = check_memory(executable)
+    monkeypatch.setattr("poplar_py.memory.check.MOST_ENTITIES", 0)
+    assert check_memory(executable) == compared
+    plan = executable.memory
+    always = np.flatnonzero(plan.thing_tile == 3)
+    plan.thing_address[always] = plan.thing_address[always].min()
+    with pytest.raises(pp.InternalError, match="live at once"):
+        check_memory(executable)
+
+
 def test_a_place_that_is_too_small_is_found(executable):
     plan = executable.memory
     plan.thing_bytes[np.argmax(plan.thing_bytes)] -= 4
