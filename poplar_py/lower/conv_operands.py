@@ -208,6 +208,7 @@ def flat_weights(w: Tensor) -> Tensor:
 
 def grouped_weights(w: Tensor, params: ConvParams) -> Tensor:
     """Weights (out channels, in of a group, *kernel) as (groups, out, in, *kernel)."""
-    if not isinstance(w, StoredView) or widths(params)[2] > 1:
+    if not isinstance(w, StoredView):
         return w.reshape(params.weights_shape)
-    return StoredView(w.stored, [w.groups[0][:1], w.groups[0][1:], *w.groups[1:]])
+    count = 2 if widths(params)[2] > 1 else 1  # stored axes that groups are: their block, and which of it
+    return StoredView(w.stored, [w.groups[0][:count], w.groups[0][count:], *w.groups[1:]])

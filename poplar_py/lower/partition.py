@@ -173,7 +173,7 @@ def _price(
         target, {"partials": (pk, share), "out": (1, share)}, {"scale": 1.0}, reduce_types
     )
     add_reduction(target, parts_of, pk > 1, partial_bytes, own_bytes, reduction)
-    made = mb * nb * partial_type.size
+    made = mb * nb * np.where(pk > 1, partial_type.size, in_type.size)
     temp = np.maximum(operand_bytes + made, np.where(pk > 1, made + partial_bytes + 2 * own_bytes, 0))
     cycles, moved = ({name: np.asarray(v, np.int64) + 0 * pk for name, v in part.items()} for part in parts_of)
     return _Prices(cycles, moved, np.asarray(temp, np.int64))
