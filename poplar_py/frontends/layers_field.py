@@ -89,6 +89,11 @@ class _AvgPool(_Pool):
         return {"count_include_pad": self.count_include_pad}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _SumPool(_Pool):
+    op = "sum_pool"
+
+
 class MaxPool1d(_MaxPool):
     """The largest of windows of one axis."""
 
@@ -123,6 +128,33 @@ class AvgPool3d(_AvgPool):
     """The average of windows of three axes."""
 
     axes = 3
+
+
+class SumPool1d(_SumPool):
+    """The sum of windows of one axis."""
+
+    axes = 1
+
+
+class SumPool2d(_SumPool):
+    """The sum of windows of two axes."""
+
+    axes = 2
+
+
+class SumPool3d(_SumPool):
+    """The sum of windows of three axes."""
+
+    axes = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalSumPool(_Field):
+    """The sum of each channel's field: (batch, channels)."""
+
+    def build(self, b: Builder, x: Value) -> Value:
+        self.check(x)
+        return b.g.add("reduce_sum", x, axes=tuple(range(2, x.ndim)), name=b.name(self))
 
 
 @dataclass(frozen=True, kw_only=True)

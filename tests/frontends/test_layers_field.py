@@ -24,6 +24,8 @@ def built(layer, shape="[3, 9, 8]"):
         ("max_pool2d: {kernel: 3, stride: 2, padding: 1}", (2, 3, 5, 4)),
         ("max_pool2d: {kernel: 1, stride: 3, padding: 0, ceil: true}", (2, 3, 3, 3)),
         ("avg_pool2d: {kernel: [2, 3], stride: [1, 2], count_include_pad: false}", (2, 3, 8, 3)),
+        ("sum_pool2d: {kernel: [2, 3], stride: [1, 2]}", (2, 3, 8, 3)),
+        ("global_sum_pool", (2, 3)),
         ("global_avg_pool", (2, 3)),
         ("global_max_pool", (2, 3)),
         ("batch_norm", (2, 3, 9, 8)),

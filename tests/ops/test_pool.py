@@ -88,3 +88,43 @@ def test_windows_and_the_places_they_see_are_two_sides_of_one_relation(stride, d
     for place in range(17):
         listed = [(first[place] + j * step, tap[place] + j * tap_step) for j in range(count[place])]
         assert listed == sorted(key for key, p in seen.items() if p == place)
+
+
+@pytest.mark.parametrize("kind", ["max", "avg", "sum"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_any_window_pools_as_in_torch(kind, axes):
+    """Random windows, strides, padding and, for the largest, dilation; the value and its gradient."""
+    torch = pytest.importorskip("torch")
+    from poplar_py import popnn
+
+    r = np.random.default_rng(axes)
+    name = f"{'max' if kind == 'max' else 'avg'}_pool{axes}d"
+    for _ in range(6):
+        kernel, stride = ([int(n) for n in r.integers(1, high, axes)] for high in (5, 4))
+        padding = [int(r.integers(0, k // 2 + 1)) for k in kernel]
+        dilation = [int(n) for n in r.integers(1, 3, axes)] if kind == "max" else [1] * axes
+        field = [int(r.integers((k - 1) * d + 2, (30, 14, 9)[axes - 1])) for k, d in zip(kernel, dilation, strict=True)]
+        shape = (int(r.integers(1, 3)), int(r.choice([1, 3, 16, 20, 33])), *field)
+        graph, program = pp.Graph(pp.Target.gc200(num_tiles=16, bytes_per_tile=8 << 20)), pp.Sequence()
+        settings = {"stride": stride, "padding_lower": padding, "padding_upper": padding, "dilation": dilation}
+        x = graph.add_variable(pp.FLOAT, shape, name="x", mapping="linear")
+        y = popnn.pool(graph, x, kind, kernel, program, **settings)
+        dy = graph.add_variable(pp.FLOAT, y.shape, name="dy", mapping="linear")
+        dx = popnn.pool_input_gradient(graph, x, y, dy, kind, kernel, program, **settings)
+        for handle, t in (("x", x), ("dy", dy)):
+            graph.create_host_write(handle, t)
+        for handle, t in (("y", y), ("dx", dx)):
+            graph.create_host_read(handle, t)
+        engine = pp.Engine(pp.compile_graph(graph, program))
+        engine.load(pp.Device(graph.target))
+        a, b = r.normal(size=shape).astype("f4"), r.normal(size=y.shape).astype("f4")
+        engine.write_tensor("x", a)
+        engine.write_tensor("dy", b)
+        engine.run(0)
+        given = torch.tensor(a, requires_grad=True)
+        more = {"dilation": dilation} if kind == "max" else {"count_include_pad": True}
+        wanted = getattr(torch.nn.functional, name)(given, kernel, stride, padding, **more)
+        wanted = wanted * float(np.prod(kernel)) if kind == "sum" else wanted
+        wanted.backward(torch.tensor(b))
+        np.testing.assert_allclose(engine.read_tensor("y"), wanted.detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(engine.read_tensor("dx"), given.grad.numpy(), atol=1e-5)
