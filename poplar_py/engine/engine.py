@@ -111,7 +111,7 @@ class Engine(BaseEngine):
         address, size, place = self._pieces(key, stored)
         known = np.empty(stored.size_bytes, np.uint8)
         self._transfer(self.defined, known, address, place, size)
-        words = known.reshape(stored.size, -1).all(axis=1)
+        words = np.asarray(known.reshape(stored.size, -1).all(axis=1))
         return words if stored is tensor else words.reshape(stored.shape).transpose(tensor.order).reshape(-1)
 
     def _undefine(self, key: str, tensor: Any, defined: np.ndarray) -> None:

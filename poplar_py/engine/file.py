@@ -25,7 +25,19 @@ from ..exchange.layout import Layout
 from ..exchange.plan import CopyPlan
 from ..exchange.routes import Placed, Routes
 from ..exchange.transfers import Transfers
-from ..graph import Block, ComputeSet, DataStream, Edges, Function, Graph, Joined, RemoteBuffer, StoredView, Tensor, Variable
+from ..graph import (
+    Block,
+    ComputeSet,
+    DataStream,
+    Edges,
+    Function,
+    Graph,
+    Joined,
+    RemoteBuffer,
+    StoredView,
+    Tensor,
+    Variable,
+)
 from ..graph.tensor import affine
 from ..memory.plan import MemoryPlan
 from ..program.supersteps import Schedule, Superstep
@@ -326,8 +338,8 @@ def _unpack_graph(reader: _Reader, packed: dict[str, Any], path: Path, trust: bo
         graph.compute_sets.append(cs)
     graph.functions = [Function(i, None, name) for i, name in enumerate(packed["functions"])]
     graph.streams = {h: DataStream(h, dtype(k), n, way) for h, k, n, way in packed["streams"]}
-    for handle, kind, *facts, shape, data in packed.get("remote_buffers", []):
-        buffer = RemoteBuffer(handle, dtype(kind), *facts, tuple(shape))
+    for handle, kind, row, repeats, on_host, optimise, shape, data in packed.get("remote_buffers", []):
+        buffer = RemoteBuffer(handle, dtype(kind), row, repeats, on_host, optimise, tuple(shape))
         buffer.data = reader.unpack(data)
         graph.remote_buffers[handle] = buffer
     graph.num_vertices = packed["num_vertices"]

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..dtypes import BOOL, DType
 from ..errors import StreamConnectionError, TensorIOError, did_you_mean
-from ..graph import DataStream, Graph, Tensor
+from ..graph import DataStream, Graph, RemoteBuffer, Tensor
 from ..graph.graph import fits
 
 
-def from_host(tensor: Tensor, value: Any, what: str) -> np.ndarray:
+def from_host(tensor: Tensor | RemoteBuffer, value: Any, what: str) -> np.ndarray:
     """An array for `tensor` as storage words, flat. Raises TensorIOError for a wrong shape or type."""
     try:
         array = np.asarray(value)

@@ -25,8 +25,8 @@ from ..target import Target
 from .calls import Calls
 from .in_place import InPlace, Overwriting, Places
 from .layout import layouts_of
-from .off_chip import OffChip, read_off_chip
 from .lowering import Lowering
+from .off_chip import OffChip, read_off_chip
 from .partition import MATMUL_OPTIONS, Plan
 
 OPTIONS: dict[str, Any] = {

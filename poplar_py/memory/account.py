@@ -89,14 +89,14 @@ def categories(
         result[name] += column
 
     def add(name: str, mine: np.ndarray, amount: np.ndarray) -> None:
-        result[name] += np.bincount(tile[mine], weights=amount[mine], minlength=len(end)).astype(np.int64)
+        result[name] = result[name] + np.bincount(tile[mine], weights=amount[mine], minlength=len(end)).astype(np.int64)
 
     of = kind[entity]
     add("variables", counted & (of == VARIABLE), size)
     add("constants", counted & (of == CONSTANT), size)
     add("exchange", counted & (of == AREA), size - rearranged)
     add("rearrangements", counted & (of == AREA), rearranged)
-    result["gaps"] = end - sum(result[name] for name in CATEGORIES if name != "gaps")
+    result["gaps"] = end - np.sum([result[name] for name in CATEGORIES if name != "gaps"], axis=0, dtype=np.int64)
     return result
 
 

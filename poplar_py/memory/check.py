@@ -201,14 +201,14 @@ class _Meets:
     def __init__(self, alive: np.ndarray):
         count = alive.shape[1]
         self.rows = np.packbits(alive, axis=0).T.copy()
-        self.table = None
+        self.table: np.ndarray | None = None
         if count <= MOST_ENTITIES:
             lives = alive.astype(np.float32)
-            self.table = lives.T @ lives > 0
+            self.table = np.asarray(lives.T @ lives > 0)
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         if self.table is not None:
-            return self.table[a, b]
+            return np.asarray(self.table)[a, b]
         parts = range(0, len(a), _CHUNK)
         found = [(self.rows[a[k : k + _CHUNK]] & self.rows[b[k : k + _CHUNK]]).any(axis=1) for k in parts]
         return np.concatenate(found) if found else np.zeros(0, bool)

@@ -82,7 +82,7 @@ def _machine(plan: MemoryPlan, graph: Graph) -> Remedy:
     target = graph.target
     movable = np.isin(plan.kind, (VARIABLE, AREA))
     moved = np.bincount(plan.thing_entity, weights=plan.thing_bytes, minlength=len(plan.names)) * movable
-    fixed = max(int(sum(plan.by_category[c] for c in FIXED).mean()), 0)
+    fixed = int(np.sum([plan.by_category[c] for c in FIXED], axis=0).mean())
     room = max(plan.capacity_bytes - fixed, 1)
     steps = max(len(plan.step_names), 1)
     some = range(0, steps, max(steps // 200, 1))  # supersteps near the fullest hold nearly as much

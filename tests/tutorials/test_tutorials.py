@@ -47,7 +47,7 @@ def test_profiling(tmp_path, capsys):
     assert second.cycles < first.cycles
     assert json.loads((tmp_path / "chain.json").read_text()) and "<html" in (tmp_path / "chain.html").read_text()[:2000]
     assert not large.memory.fits and large.num_vertices > 0
-    assert "it does not fit: tile" in capsys.readouterr().out
+    assert "it does not fit: Out of memory on tile" in capsys.readouterr().out
 
 
 def test_matrix_vector():
