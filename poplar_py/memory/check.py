@@ -240,7 +240,7 @@ def _complete(executable: Any, alive: np.ndarray) -> None:
     fragment_bytes = layout.fragment_elements * layout.element_bytes[layout.fragment_variable]
     size = np.concatenate([fragment_bytes, plan.area_bytes[area, area_tile]])
     address = np.concatenate([plan.fragment_address, plan.area_address[area, area_tile]])
-    wanted = (size > 0) & alive.any(axis=0)[key // tiles]
+    wanted = (size > 0) & np.asarray(alive.any(axis=0))[key // tiles]
     key, size, address = key[wanted], size[wanted], address[wanted]
     order = np.argsort(placed)
     at = np.minimum(np.searchsorted(placed[order], key), max(len(placed) - 1, 0))
