@@ -44,6 +44,7 @@ class Blocks:
     result: Placed | None = None
     store_cols: np.ndarray | None = None  # column limits of the pieces the result is stored in, if not n_bounds
     bring: bool = False  # whether b is brought to the tiles once, before the passes
+    columns: tuple[int, ...] = ()  # limits of the columns made at a time, where not all are
     kept: Tensor | None = None  # b as it was brought: flat, block (m, k, n) after block
 
 
@@ -77,6 +78,8 @@ def multiply(
             at.fill(out, 0)
             return out
         blocks = _choose(at, a, b, out_dtype, plan, options)
+        if blocks.columns:
+            return _by_columns(at, a, b, blocks.columns, out_dtype, options)
         if blocks.result is not None:
             return _into_place(at, a, b, blocks)
         if blocks.serial == 1:
@@ -90,6 +93,14 @@ def multiply(
             one.store_cols, one.kept = blocks.store_cols, kept
             parts.append(_planned(at, a[first:last], b, one, out_dtype, f"_{i}"))
         return concat(parts, 0)
+
+
+def _by_columns(at: Lowering, a: Tensor, b: Tensor, columns: tuple[int, ...], out_dtype: DType, options: Any) -> Tensor:
+    """The product in passes over the columns, each planned by itself."""
+    parts = []
+    for i, (first, last) in enumerate(pairwise(columns)):
+        parts.append(multiply(at, a, b[:, first:last], f"columns_{i}", out_dtype=out_dtype, options=options))
+    return concat(parts, 1)
 
 
 def create_weights(
@@ -181,6 +192,11 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
     if plan is None:
         m, k, n = *a.shape, b.shape[1]
         plan = plan_matmul(at.target, m, k, n, a.dtype, num_tiles=len(at.tiles), options=options, library=at.library)
+    if plan.columns:
+        at.plans[at.graph.path("passes")] = plan
+        return Blocks(
+            plan.m_bounds, plan.k_bounds, plan.n_bounds, np.zeros(plan.parts, int), plan.partials, columns=plan.columns
+        )
     tile = at.take_tiles(plan.num_tiles).reshape(plan.parts)
     source = Source.of(at.top, [a] if plan.serial > 1 else [a, b], tile)
     cycles = with_source(plan.cycles, plan.bytes, source, at.target, plan.serial)

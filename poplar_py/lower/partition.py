@@ -16,7 +16,7 @@ gradient of b then appears on the very tile of its block and nothing of the size
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +38,7 @@ MATMUL_OPTIONS: dict[str, Any] = {
     "fully_connected_pass": "none",
 }
 NAMES = {"": "forward", "input gradient: ": "input gradient", "weight gradient: ": "weights gradient"}
+MAX_PASSES = 64  # over columns
 SHORT_BYTES = 8  # pieces up to this long take their time in an exchange
 REDUCE_GRAIN = 4  # elements; 16 bytes of float, what a reduction's accumulators take in
 NEAR_BEST = 1.06  # plans within this factor of the cheapest count as equally good
@@ -61,10 +62,13 @@ class Plan:
     memory: Mapping[str, int] = field(default_factory=dict)  # temporary bytes by product
     tiles: int = 1  # there are
     peak: float = 64.0  # products a cycle and tile at most
+    columns: tuple[
+        int, ...
+    ] = ()  # limits of the columns made at a time, where not all are; bounds are those of the first
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return int(self.m_bounds[-1]), int(self.k_bounds[-1]), int(self.n_bounds[-1])
+        return int(self.m_bounds[-1]), int(self.k_bounds[-1]), (self.columns or self.n_bounds)[-1]
 
     @property
     def parts(self) -> tuple[int, int, int]:
@@ -86,7 +90,8 @@ class Plan:
         total = sum(self.cycles.values())
         lines = [
             f"matmul ({m}, {k}) x ({k}, {n}) {self.in_dtype} with {self.partials} partials",
-            f"  split     {pm} x {pk} x {pn} (m, k, n) over {self.num_tiles} tiles, {self.serial} pass(es) over m",
+            f"  split     {pm} x {pk} x {pn} (m, k, n) over {self.num_tiles} tiles, {self.serial} pass(es) over m,"
+            f" {max(len(self.columns) - 1, 1)} over n",
             f"  block     {mb} x {kb} x {nb} on the largest tile, {self.temp_bytes} bytes of it temporary",
             utilisation_line(self.macs, self.peak, self.tiles, total),
             f"  estimate  {total} cycles",
@@ -306,14 +311,51 @@ def plan_matmul(
     options: Mapping[str, Any] | None = None,
     library: Library | None = None,
 ) -> Plan:
-    """Plan a product of two operands that both come from elsewhere: m, k and n may all be split.
+    """Plan a product of two operands that both come from elsewhere: m, k and n may all be split, and where memory is
+    short made in passes over m, n or both.
 
-    Raises InvalidOption, and GraphMemoryAllocationError where even one row at a time does not fit.
+    Raises InvalidOption, and GraphMemoryAllocationError where no plan fits.
     """
     in_dtype, read = dtype(in_dtype), read_matmul_options(options)
+    num_tiles = num_tiles or target.num_tiles
+    grain = _grains(target, in_dtype, k, n)[1]
+    best: Plan | None = None
+    least, passes, smallest = 0, 1, 0
+    while passes <= min(MAX_PASSES, -(-n // grain)):
+        columns = part_bounds(n, passes, grain)
+        plan, smallest = _plan_pass(target, m, k, int(columns[1]), in_dtype, num_tiles, read, library)
+        if plan is not None:
+            count = len(columns) - 1
+            total = count * sum(plan.cycles.values())
+            if best is None or total < least:
+                best, least = _repeated(plan, columns), total
+            if plan.serial == 1 or total > 2 * least:
+                break
+        passes *= 2
+    if best is None:
+        raise GraphMemoryAllocationError(
+            f"matmul ({m}, {k}) x ({k}, {n}): the smallest piece of the second operand is {smallest} bytes a tile, over"
+            f" {read['available_memory_proportion']} of {target.bytes_per_tile}; raise available_memory_proportion"
+        )
+    return best
+
+
+def _repeated(plan: Plan, columns: np.ndarray) -> Plan:
+    """The plan of the first of several passes over the columns as that of all."""
+    count = len(columns) - 1
+    if count == 1:
+        return plan
+    cycles, moved = ({name: n * count for name, n in part.items()} for part in (plan.cycles, plan.bytes))
+    return replace(plan, cycles=cycles, bytes=moved, columns=tuple(columns.tolist()))
+
+
+def _plan_pass(
+    target: Target, m: int, k: int, n: int, in_dtype: DType, num_tiles: int, read: Mapping[str, Any], library: Any
+) -> tuple[Plan | None, int]:
+    """The best plan that makes all columns at a time, None where none fits; and the smallest piece of the second operand
+    in bytes."""
     partial = partials_dtype(in_dtype, read)
     library = library or Library.builtin()
-    num_tiles = num_tiles or target.num_tiles
     k_grain, n_grain = _grains(target, in_dtype, k, n)
     columns = []
     for pm in _splits(m, num_tiles):
@@ -328,10 +370,7 @@ def plan_matmul(
     serial = np.ceil((full.temp_bytes - fixed) / np.maximum(limit - fixed, 1)).astype(np.int64)
     fits = fixed < limit
     if not fits.any():
-        raise GraphMemoryAllocationError(
-            f"matmul ({m}, {k}) x ({k}, {n}): the smallest piece of the second operand is {int(fixed.min())} bytes a tile, over"
-            f" {read['available_memory_proportion']} of {target.bytes_per_tile}; raise available_memory_proportion"
-        )
+        return None, int(fixed.min())
     serial = np.clip(serial, 1, np.maximum(mb, 1))
     rows = -(-mb // serial)
     # with several passes the second operand is brought once, before them, and stays
@@ -340,7 +379,7 @@ def plan_matmul(
     once = np.where(serial > 1, brought, 0)
     total = np.where(fits, prices.total * serial + once, np.iinfo(np.int64).max)
     best = int(np.lexsort((prices.temp_bytes, total))[0])
-    return Plan(
+    plan = Plan(
         part_bounds(m, int(pm[best])),
         part_bounds(k, int(pk[best]), k_grain),
         part_bounds(n, int(pn[best]), n_grain),
@@ -355,6 +394,7 @@ def plan_matmul(
         num_tiles,
         macs_per_cycle(target, in_dtype),
     )
+    return plan, int(fixed.min())
 
 
 def _splits(size: int, tiles: int) -> list[int]:

@@ -162,3 +162,19 @@ def test_errors():
         poplin.mat_mul(graph, a, b, program, options={"partial_type": "half"})
     with pytest.raises(pp.InvalidOption, match="available_memory_proportion"):
         poplin.mat_mul(graph, a, b, program, options={"available_memory_proportion": 1.5})
+
+
+def test_passes_over_the_columns_of_a_wide_operand():
+    random = np.random.default_rng(5)
+    a, b = random.normal(size=(24, 64)).astype("f4"), random.normal(size=(64, 2000)).astype("f4")
+    target, options = pp.Target.gc200(num_tiles=4, bytes_per_tile=400 * 1024), {"available_memory_proportion": 0.2}
+    graph, program = pp.Graph(target), pp.Sequence()
+    plan = poplin.mat_mul_plan(graph, a.shape, b.shape, pp.FLOAT, options)
+    assert plan.shape == (24, 64, 2000) and len(plan.columns) > 2
+    assert f"{len(plan.columns) - 1} over n" in plan.report()
+    left, right = graph.add_variable(pp.FLOAT, a.shape, "a"), graph.add_variable(pp.FLOAT, b.shape, "b")
+    for t in (left, right):
+        poputil.map_tensor_linearly(graph, t)
+    out = poplin.mat_mul(graph, left, right, program, options=options)
+    got = run(graph, program, {"a": (left, a), "b": (right, b)}, {"out": out})["out"]
+    np.testing.assert_allclose(got, a @ b, rtol=1e-4, atol=1e-4)

@@ -89,7 +89,7 @@ def test_the_choice_of_a_matrix_product_is_near_the_best(tiles):
 def test_a_large_matrix_product_keeps_the_product_units_busy():
     """4096 x 4096 by 4096 x 4096 in half on a gc200: over half of the peak, as compiled; and as expected."""
     n = 4096
-    graph, program = pp.Graph(pp.Target.gc200()), pp.Sequence()
+    graph = pp.Graph(pp.Target.gc200())
     plan = poplin.mat_mul_plan(graph, (n, n), (n, n), "half")
     expected = sum(plan.cycles.values())
     assert n**3 / (64 * 1472 * expected) > 0.5
