@@ -256,7 +256,7 @@ def add_up(
         which, at_row, depth = _cut(rows, np.maximum(np.sqrt(rows).astype(np.int64), 1))
         count = len(which)
         place = np.cumsum(columns[which]) - columns[which]
-        tile = at.tiles[np.arange(count) * len(at.tiles) // count]
+        tile = at.spread_over_tiles(count)
         between = at.variable(partials.dtype, (int(columns[which].sum()),), f"{name}/sums{stage}", mapping=None)
         map_runs(at.graph, between, place, place + columns[which], tile)
         seen = partials.windows(start[which] + at_row * stride[which], columns[which], depth, stride[which])
@@ -264,7 +264,7 @@ def add_up(
         first = np.flatnonzero(at_row == 0)
         partials, start, stride, stage = between, place[first], columns, stage + 1
         rows = np.diff(np.append(first, count))
-    tile = at.tiles[np.arange(len(start)) * len(at.tiles) // len(start)]
+    tile = at.spread_over_tiles(len(start))
     order = np.argsort(goal)
     flat = out.flatten()
     map_runs(at.graph, flat, goal[order], (goal + columns)[order], tile[order])

@@ -24,7 +24,7 @@ from . import matmul as products
 from . import reduce as reductions
 from .channels import channel_sums
 from .layout import add_placed, layouts_of, stored_order
-from .mapping import map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
+from .mapping import linear_bounds, map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
 from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
 from .patterns import cut_elementwise
 from .rowwise import add_vectors
@@ -56,6 +56,8 @@ class Lowering:
             )
         self.may_take: list[Tensor] = []  # operands of the op being lowered over which its result may be written
         self.taken: Tensor | None = None  # the one of them that `result` wrote over
+        self._starts: dict[str, int] = {}  # of each layer, the tile its small vectors begin at
+        self._next_start = self._next_spread = 0
         self.plans: dict[str, Plan] = {}
         self.kept_tiles: dict[tuple, np.ndarray] = layouts_of(graph).kept_tiles
 
@@ -79,11 +81,33 @@ class Lowering:
                 raise InvalidOption(
                     f"{tensor.name}: no mapping '{mapping}'.{did_you_mean(mapping, ['linear', 'rows'])}"
                 )
-            if tensor.size:
-                (map_linearly if mapping == "linear" else map_rows)(self.graph, tensor)
+            if tensor.size and mapping == "linear":
+                map_linearly(self.graph, tensor, first_tile=self._first_tile(tensor))
+            elif tensor.size:
+                map_rows(self.graph, tensor)
         elif mapping is not None:
             self.graph.set_tile_mapping(tensor, mapping)
         return tensor
+
+    def _first_tile(self, tensor: Tensor) -> int:
+        """Where a spread that needs few of the tiles begins: behind those of other layers, so that the first tiles do not
+        hold the small vectors of every layer; in one layer they begin together, to be computed with each other."""
+        pieces = len(linear_bounds(tensor.size, len(self.tiles))) - 1
+        if 2 * pieces > len(self.tiles):
+            return 0
+        layer = "/".join(self.top._scope) or tensor.name.rpartition("/")[0]
+        if layer not in self._starts:
+            self._starts[layer] = self._next_start % len(self.tiles)
+            self._next_start += pieces
+        return self._starts[layer]
+
+    def spread_over_tiles(self, count: int) -> np.ndarray:
+        """A tile for each of `count` things, evenly apart; where that leaves tiles out, other ones at every call."""
+        place = np.arange(count, dtype=np.int64) * len(self.tiles) // max(count, 1)
+        if count < len(self.tiles):
+            place = (place + self._next_spread) % len(self.tiles)
+            self._next_spread += 1
+        return self.tiles[place]
 
     def variable_like(self, tensor: Tensor, name: str, element_type: Any = None) -> Tensor:
         """A new variable of the tensor's shape, tile mapping and, where it is laid out in blocks or its axes are only
