@@ -45,7 +45,7 @@ def problem_of(
 ) -> Problem:
     """The planner's view of one of the three products of a convolution, or of the forward product with `turned` weights."""
     i, o, held = widths(params)
-    reaches = tuple([STILL] * (3 - len(params.reaches)) + list(params.reaches))
+    reaches: Any = tuple([STILL] * (3 - len(params.reaches)) + list(params.reaches))
     groups = params.num_conv_groups // held
     ins, outs = params.input_channels_per_conv_group * held // i, params.output_channels_per_conv_group * held // o
     if kind == INPUT_GRADIENT:

@@ -129,7 +129,8 @@ def _variables(graph: Any, edges: Any) -> set[int]:
 
 def _by_weights(plans: Mapping[str, Any], executable: Any, steps: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Scopes of the products that read the weights of a plan: {path: {"forward": scope, "input gradient": scope}}."""
-    graph, found = executable.graph, {}
+    graph = executable.graph
+    found: dict[str, dict[str, str]] = {}
     names = {v.index: v.name for v in graph.variables if v.name in plans}
     for name, step in steps.items():
         for block in graph.compute_sets[step.compute_set].blocks if "/product" in name else ():
