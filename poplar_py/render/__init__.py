@@ -21,7 +21,7 @@ def render(
     view: str = "computation",
     *,
     focus: str | None = None,
-    size: int | tuple[int, int] | None = None,
+    size: int | str | tuple[int, int] | None = None,
     theme: str = "dark",
     seed: int = 0,
     profile: Any = None,
@@ -31,10 +31,12 @@ def render(
     """Draw an executable to .png, .svg (not the computation of large graphs) or an interactive page .html.
 
     view: computation (vertices and edges), operations (what the model says), compute-sets, program, exchange (traffic
-    between tiles), timeline, tiles (the chip), memory; focus: only what has this path before it; size: width in pixels,
-    or (width, height), of the computation view; theme: dark, light or print; profile: what was run (a Report), for the
-    timeline, exchange and tiles; program: which program of the executable these show. `more` goes to the computation
-    view. Returns the counts drawn, the path, the seconds taken, and `note` where something could be better.
+    between tiles), timeline, tiles (the chip), memory; focus: only what has this path before it (`conv4`, `conv4/conv`), or a
+    layer's phase (`conv4/forward`, `backward`, `update`); theme: dark, light or print; profile: what was run (a Report), for
+    the timeline, exchange and tiles; program: which program of the executable these show.
+    Of the computation view only: size: `4k`, `8k`, width in pixels, or (width, height); style: tissue, nebula or plate;
+    color: by layer, kind, phase, tile or cycles; palette: vivid or safe (for colour-deficient sight); bare: no words;
+    seed: another arrangement; detail: width of the deepest level of a page. Returns the counts drawn, the path, the seconds taken, and `note` where something could be better.
     Raises InvalidOption, FileLoadError.
     """
     from .palette import THEMES
@@ -111,17 +113,30 @@ def _check(what: str, value: Any, known: Any) -> None:
 
 
 def _size(size: Any) -> tuple[int, int]:
-    width, height = (size, round(size * 9 / 16)) if isinstance(size, int) else size or (2560, 1440)
+    if isinstance(size, str):
+        named = {"4k": 3840, "8k": 7680}.get(size.lower())
+        width, cross, height = size.lower().partition("x")
+        if named is None and (not width.isdigit() or (cross and not height.isdigit())):
+            raise InvalidOption(f"size '{size}': give 4k, 8k, a width such as 2048, or 3840x2160")
+        size = named or ((int(width), int(height)) if cross else int(width))
+    width, height = (size, round(size * 9 / 16)) if isinstance(size, int) else size or (3840, 2160)
     if not (320 <= width <= 32_000 and 180 <= height <= 32_000):
         raise InvalidOption(f"size {width}x{height}: a picture is 320x180 to 32000x32000 pixels")
     return int(width), int(height)
 
 
 def _known_focus(executable: Any, focus: str | None) -> None:
+    if not focus:
+        return
     names = [s.name for s in executable.steps] + [cs.name for cs in executable.graph.compute_sets]
-    if focus and not any(name.startswith(focus) for name in names):
-        parts = {"/".join(n.split("/")[:k]) for n in names for k in range(1, n.count("/") + 2)}
-        raise InvalidOption(f"nothing in {executable.name} has the path '{focus}'.{did_you_mean(focus, parts)}")
+    if any(name.startswith(focus) for name in names):
+        return
+    from .scene import chosen_sets
+
+    if focus.rpartition("/")[2] in ("forward", "backward", "update") and chosen_sets(executable, focus):
+        return
+    parts = {"/".join(n.split("/")[:k]) for n in names for k in range(1, n.count("/") + 2)}
+    raise InvalidOption(f"nothing in {executable.name} has the path '{focus}'.{did_you_mean(focus, parts)}")
 
 
 def _draw(executable, path, view, focus, size, theme, seed, profile, program, more) -> dict[str, Any]:
@@ -160,10 +175,24 @@ def _draw(executable, path, view, focus, size, theme, seed, profile, program, mo
 
 
 def _computation(executable, path, focus, size, theme, seed, more) -> dict[str, Any]:
-    if executable.num_vertices <= FEW_VERTICES:
+    from .colours import COLOURS, PALETTES
+    from .computation import STYLES, draw_computation
+    from .scene import chosen_sets
+
+    for what, known in (("style", STYLES), ("color", COLOURS), ("palette", PALETTES)):
+        _check(what, more.get(what, known[0]), known)
+    odd = set(more) - {"style", "color", "palette", "bare", "detail"}
+    if odd:
+        raise InvalidOption(
+            f"no option '{min(odd)}' of the computation view; there are style, color, palette, bare, detail"
+        )
+    vertices = sum(int(b.n) for cs in chosen_sets(executable, focus) for b in cs.blocks)
+    if vertices <= FEW_VERTICES:
         from .vertices import draw_vertices
 
-        return draw_vertices(executable, path, theme, focus)
+        inside = focus if focus and focus.rpartition("/")[2] not in ("forward", "backward", "update") else None
+        if inside or executable.num_vertices <= FEW_VERTICES:
+            return draw_vertices(executable, path, theme, inside)
     suffix = path.suffix.lower()
     if suffix == ".svg":
         raise InvalidOption(
@@ -172,7 +201,6 @@ def _computation(executable, path, focus, size, theme, seed, more) -> dict[str, 
     if suffix == ".html":
         from .deep import draw_page
 
-        return draw_page(executable, path, theme, focus, _size(size), seed)
-    from .computation import draw_computation
-
+        return draw_page(executable, path, theme, focus, _size(size), seed, **more)
+    more.pop("detail", None)
     return draw_computation(executable, path, theme, focus, _size(size), seed, **more)

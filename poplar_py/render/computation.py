@@ -1,208 +1,264 @@
-"""The computation view: every vertex and every edge of the compiled graph, as light on a dark ground."""
+"""The computation view: every vertex and every edge of the compiled graph, as light.
+
+    Flow (edges) -> Scene (cells, chunks) -> Bodies (cells placed) -> Arrangement (vertices placed) -> planes -> pixels
+
+`Picture` holds the first four for an executable, a focus, a style and a seed, and draws any window of itself in any
+size, theme and colouring; pages, animations and thumbnails use it as well.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .canvas import save_png, write
-from .palette import KIND_NAMES, KINDS, THEMES, layer_colour, mix, rgb
-from .scene import KIND_ORDER, Scene, build_scene
+from . import raster
+from .arrange import Arrangement
+from .bodies import bodies_of
+from .canvas import save_png
+from .colours import Colours, linear
+from .hierarchy import MOST_CELLS, PHASES
+from .labels import Pen, cell_labels, place_labels, write_frame, write_labels, write_panels
+from .light import GROUNDS, Levels, View, compose, levels_of
+from .palette import PHASES as PHASE_COLOURS
+from .routes import find_routes
+from .scene import build_scene
+
+EXACT = 3_000_000  # edges up to which each is a line
+SPARSE = 60_000  # vertices up to which single ones are to be seen
+HAZE_POINTS = 3  # of an edge within a cell, where they are too many for lines
+STRANDS = 1_200_000  # of those edges are lines as well
+WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
+WAY_POINTS = 60_000_000  # of all of them together
+STRIP = 36_000_000  # pixels drawn at a time
+STYLES = ("tissue", "nebula", "plate")
+
+
+@dataclass
+class Ends:
+    """Ends of some edges in units of the body (float32): data goes from 0 to 1. cell, tint at each; key: a number of the
+    edge; vertex: the one whose edge it is, at end 1, or at end 0 where it writes."""
+
+    vertex: np.ndarray
+    is_write: bool
+    x0: np.ndarray
+    y0: np.ndarray
+    x1: np.ndarray
+    y1: np.ndarray
+    cell0: np.ndarray
+    cell1: np.ndarray
+    tint0: np.ndarray
+    tint1: np.ndarray
+    key: np.ndarray
+
+
+class Picture:
+    """An arranged graph that can be drawn.
+
+    scene, bodies, arrangement; exact: whether every edge is a line of its own; `ends()` gives them all.
+    """
+
+    def __init__(self, executable: Any, focus: str | None = None, style: str = "tissue", seed: int = 0,
+                 aspect: float = 16 / 9, most_cells: int = MOST_CELLS):  # fmt: skip
+        self.executable, self.focus, self.style, self.seed = executable, focus, style, seed
+        self.scene = scene = build_scene(executable, focus, most_cells)
+        self.bodies = bodies_of(scene, style, seed, aspect)
+        self.arrangement = Arrangement(scene, self.bodies, seed)
+        self.routes, self.ways = find_routes(self.bodies, scene.traffic)
+        self.exact = scene.num_edges <= EXACT
+        self.sparse = scene.num_vertices <= SPARSE
+        crossing = scene.traffic.sum() - np.trace(scene.traffic)
+        self.way_points = (
+            0 if self.exact and crossing <= WAY_LINES else int(np.clip(WAY_POINTS / max(crossing, 1), 2, 160))
+        )
+        size = np.maximum(scene.chunk_size, 1)
+        self._spike = (self.arrangement.chunk_r * 0.62 / np.sqrt(size)).astype(np.float32)
+        graph = executable.graph
+        self._variables = tuple(
+            np.array([getattr(v, name) for v in graph.variables], np.int64) for name in ("base", "size")
+        )
+
+    @property
+    def mode(self) -> str:
+        """How edges are drawn, in words."""
+        if self.exact and not self.way_points:
+            return "exact: every vertex is a dot, every edge a line"
+        if self.exact:
+            return (
+                f"every vertex is a dot, every edge within cells a line, between cells {self.way_points} points on one"
+            )
+        return (
+            f"sampled: every vertex a dot, every edge {HAZE_POINTS} points within cells, {self.way_points} between them,"
+            f" one in {self._every()} a line"
+        )
+
+    def _every(self) -> int:
+        return max(1, round(self.scene.num_edges / STRANDS))
+
+    def ends(self, tint: np.ndarray | None = None, data: int = 0) -> Iterator[Ends]:
+        """The ends of every edge, slice by slice, each edge once."""
+        scene, a = self.scene, self.arrangement
+        tint = np.zeros(scene.num_vertices, np.uint16) if tint is None else tint
+        cell = scene.chunk_cell.astype(np.int32)
+        for cs in scene.flow.sets:
+            for part in scene.flow.edges_of(cs):
+                n = len(part.vertex)
+                floats = [np.empty(n, np.float32) for _ in range(4)]
+                shorts = [np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)]
+                owner = np.zeros(1, np.int64)
+                if not part.is_write:
+                    owner = np.zeros(n, np.int64)
+                    alone = part.other < 0
+                    owner[alone] = self.executable.graph.variable_index(part.place[alone])
+                raster.find_ends(part.vertex, part.other, part.place, part.is_write, a.x, a.y, scene.vertex_chunk, cell,
+                                 self._spike, tint, data, owner, *self._variables, scene.data_first, scene.data_pieces,
+                                 a.chunk_x, a.chunk_y, a.chunk_r, *floats, *shorts)  # fmt: skip
+                key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
+                yield Ends(part.vertex, part.is_write, *floats, *shorts, key)
+
+    def view(self, size: tuple[int, int], sides: float | None = None) -> View:
+        """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""
+        width, height = size
+        unit = height / 1080
+        if self.style == "plate":
+            room = (width * 0.965, height - 190 * unit)
+            middle = (width / 2, 105 * unit + room[1] / 2)
+        elif self.style == "nebula":
+            room = (width * (1 - 2 * (0.16 if sides is None else sides)), height * 0.86)
+            middle = (width / 2, height * 0.51)
+        else:
+            room = (width * (1 - 2 * (0.14 if sides is None else sides)), height * 0.945)
+            middle = (width / 2, height / 2)
+        scale = min(room[0] / (2 * self.bodies.half[0]), room[1] / (2 * self.bodies.half[1]))
+        return View(width, height, scale, *middle, unit)
+
+    def dot(self, view: View) -> float:
+        """Radius of a vertex in pixels: a part of the space it has, within limits."""
+        scene = self.scene
+        if not scene.num_vertices:
+            return 1.0
+        has = scene.chunk_size > 0
+        space = self.arrangement.chunk_r[has] / np.sqrt(scene.chunk_size[has])
+        middle = float(np.quantile(np.repeat(space, np.minimum(scene.chunk_size[has], 50)), 0.35)) * view.scale
+        return float(np.clip(0.42 * middle, 0.45 * view.unit, 8.0 * view.unit))
+
+    def planes(self, view: View, colours: Colours) -> dict[str, np.ndarray]:
+        """Light of edges (`lines`, `haze`, `ways`) and vertices (`dots`) in a window, float32."""
+        slices = 2 if view.width * view.height <= 40_000_000 else 1
+        shape = (slices, view.height, view.width)
+        lines, ways = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
+        haze = np.zeros((*shape, 3), np.float32) if not self.exact else None
+        phase = np.array([PHASES.index(c.phase) for c in self.scene.cells], np.int32)
+        phase_colour = np.array([linear(PHASE_COLOURS[p]) for p in PHASES], np.float32)
+        table, where = colours.table, (view.scale, view.ox, view.oy)
+        soft = 60.0 * view.unit
+        lengths = np.hypot(*np.moveaxis(np.diff(self.ways, axis=1), 2, 0)).sum(1)
+        for e in self.ends(colours.of_vertex, colours.data):
+            ends = (e.x0, e.y0, e.x1, e.y1, e.cell0, e.cell1)
+            if haze is not None:
+                raster.draw_haze(haze, *ends, e.tint0, e.tint1, e.key, table, HAZE_POINTS, *where)
+            every = 1 if self.exact else self._every()
+            raster.draw_lines(
+                lines, *ends, e.tint0, e.tint1, e.key, table, every, np.uint64(self.seed), *where, 1.0, soft
+            )
+            raster.draw_ways(
+                ways, *ends, e.key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
+            )
+        found = {"lines": raster.summed(lines), "ways": raster.summed(ways)}
+        if haze is not None:
+            found["haze"] = raster.summed(haze)
+        dots = np.zeros((*shape, 4), np.float32)
+        a = self.arrangement
+        raster.draw_dots(dots, a.x, a.y, colours.of_vertex, table, self.dot(view), *where)
+        found["dots"] = raster.summed(dots)
+        return found
+
+    def draw(self, view: View, theme: str, colours: Colours) -> np.ndarray:
+        """Pixels (height, width, 3) uint8 of a view, without words; large ones in strips that fit in memory."""
+        if view.width * view.height <= STRIP:
+            planes = self.planes(view, colours)
+            levels = levels_of(planes.get("haze", planes["lines"]), planes["lines"], planes["ways"], planes["dots"])
+            return compose(self.bodies, view, GROUNDS[theme], planes, levels, self.sparse)
+        ratio = 3840 / view.width  # what counts as full light is read off a smaller picture
+        small = View(
+            3840, round(view.height * ratio), view.scale * ratio, view.ox * ratio, view.oy * ratio, view.unit * ratio
+        )
+        planes = self.planes(small, colours)
+        levels = levels_of(planes.get("haze", planes["lines"]), planes["lines"], planes["ways"], planes["dots"])
+        levels = Levels(levels.haze * ratio**2, levels.lines * ratio, levels.ways * ratio ** (2 if self.way_points else 1),
+                        levels.cover)  # fmt: skip
+        del planes
+        out = np.empty((view.height, view.width, 3), np.uint8)
+        rows = max(64, STRIP // view.width)
+        edge = round(90 * view.unit)  # light blooms over the edge of a strip
+        for top in range(0, view.height, rows):
+            above, below = min(edge, top), min(edge, max(view.height - top - rows, 0))
+            high = min(rows, view.height - top)
+            strip = View(
+                view.width, high + above + below, view.scale, view.ox, view.oy - top + above, view.unit, 0, top - above
+            )
+            pixels = compose(self.bodies, strip, GROUNDS[theme], self.planes(strip, colours), levels, self.sparse)
+            out[top : top + high] = pixels[above : above + high]
+        return out
 
 
 def draw_computation(
-    executable: Any, path: Path, theme: str, focus: str | None, size: tuple[int, int], seed: int
-) -> dict[str, Any]:
-    """Draw to PNG; returns the counts that stand in the title, which are the executable's."""
-    from PIL import Image, ImageDraw
+    executable: Any, path: Path, theme: str, focus: str | None, size: tuple[int, int], seed: int, style: str = "tissue",
+    color: str = "layer", palette: str = "vivid", bare: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Draw to PNG; returns the counts that stand in the title, which are the executable's (of the focus, with one)."""
+    from PIL import Image
 
-    from . import arrange
-
-    scene = build_scene(executable, focus)
-    width, height = size
-    t = THEMES[theme]
-    left, right, top, bottom = 0.17 * width, 0.17 * width, 0.085 * height, 0.06 * height
-    aspect = (width - left - right) / (height - top - bottom)
-    centre, radius = arrange.place_cells(scene.group_vertices, arrange.traffic_between(scene), aspect)
-    scale, shift = _into_frame(centre, radius, (left, top, width - right, height - bottom))
-    centre, radius = centre * scale + shift, radius * scale
-    chunks = arrange.place_chunks(scene, centre, radius, seed)
-    spread = _spread(scene, radius)
-    vertices = arrange.place_vertices(scene, chunks, spread)
-    picture = _light(scene, vertices, chunks, spread, centre, radius, size, t)
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    _labels(draw, scene, centre, radius, size, t)
-    shown = f"{int(scene.group_vertices.sum()):,} vertices   {int(scene.group_edges.sum()):,} edges"
-    title = executable.name + (f" / {focus}" if focus else "")
-    unit = height / 1080
-    write(draw, 34 * unit, 58 * unit, title, 34 * unit, rgb(t.text), bold=True)
-    write(draw, 34 * unit, 92 * unit, f"{shown}   on {executable.target.num_tiles:,} tiles", 19 * unit, rgb(t.faint))
-    _legend(draw, scene, size, t)
     from .. import __version__
 
-    corner = f"exact: every vertex and edge   seed {seed}   {executable.target.name}   poplar_py {__version__}"
-    write(draw, width - 30 * unit, height - 22 * unit, corner, 13 * unit, rgb(t.faint), anchor="end")
-    facts = {"vertices": int(executable.num_vertices), "edges": int(executable.num_edges)}
-    save_png(
-        image,
-        path,
-        {
-            "title": title,
-            "seed": str(seed),
-            "mode": "exact",
-            "version": __version__,
-            **{k: str(v) for k, v in facts.items()},
-        },
-    )
-    return {
-        "drawn_vertices": int(scene.group_vertices.sum()),
-        "drawn_edges": int(scene.group_edges.sum()),
-        "groups": len(radius),
+    picture = Picture(executable, focus, style, seed, size[0] / size[1])
+    view = picture.view(size)
+    colours = Colours(picture.scene, color, palette, theme == "dark")
+    image = Image.fromarray(picture.draw(view, theme, colours))
+    title = executable.name + (f" / {focus}" if focus else "")
+    scene = picture.scene
+    if not bare:
+        write_words(image, picture, view, theme, colours, title)
+    facts = {
+        "vertices": int(executable.num_vertices),
+        "edges": int(executable.num_edges),
+        "drawn_vertices": scene.num_vertices,
+        "drawn_edges": scene.num_edges,
     }
+    about = {"title": title, "seed": seed, "mode": picture.mode, "style": style, "color": color, "version": __version__}
+    save_png(image, path, {k: str(v) for k, v in (about | facts).items()})
+    return {"drawn_vertices": scene.num_vertices, "drawn_edges": scene.num_edges, "groups": len(scene.cells),
+            "mode": picture.mode, "style": style}  # fmt: skip
 
 
-def _into_frame(centre: np.ndarray, radius: np.ndarray, frame: tuple) -> tuple[float, np.ndarray]:
-    """Scale and shift that bring all discs into (left, top, right, bottom)."""
-    if not len(radius):
-        return 1.0, np.zeros(2)
-    low, high = (centre - radius[:, None]).min(0), (centre + radius[:, None]).max(0)
-    room = np.array([frame[2] - frame[0], frame[3] - frame[1]])
-    scale = float((room / np.maximum(high - low, 1e-9)).min())
-    return scale, np.array([frame[0] + frame[2], frame[1] + frame[3]]) / 2 - (low + high) / 2 * scale
+def counts_of(executable: Any, vertices: int, edges: int) -> str:
+    """The counts as they stand under the title: true to the last one."""
+    tiles = executable.target.num_tiles
+    return (
+        f"{vertices:,} {'vertex' if vertices == 1 else 'vertices'}    {edges:,} {'edge' if edges == 1 else 'edges'}"
+        f"    {tiles:,} tiles"
+    )
 
 
-def _spread(scene: Scene, radius: np.ndarray) -> np.ndarray:
-    """Radius of each chunk's sunflower: together the chunks of a cell cover part of it."""
-    per_group = np.bincount(scene.chunk_group, minlength=len(radius))
-    room = radius[scene.chunk_group] * np.sqrt(0.34 / np.maximum(per_group, 1)[scene.chunk_group])
-    return np.where(scene.chunk_size > 1, room, room * 0.6)
+def write_words(image: Any, picture: Picture, view: View, theme: str, colours: Colours, title: str) -> None:
+    """Title, counts, labels, legends and the corner that says what the picture is."""
+    from .. import __version__
 
-
-def _light(scene, vertices, chunks, spread, centre, radius, size, t) -> np.ndarray:
-    from . import raster
-
-    width, height = size
-    kinds = np.array([rgb(KINDS[k]) for k in KIND_ORDER], np.float32) / 255
-    groups = np.array([rgb(layer_colour(i, len(radius))) for i in range(max(len(radius), 1))], np.float32) / 255
-    haze = np.zeros((height, width, 3), np.float32)
-    if len(scene.edge_vertex):
-        tint = 0.55 * kinds[scene.vertex_kind[scene.edge_vertex]]
-        tint += 0.45 * groups[scene.chunk_group[scene.vertex_chunk[scene.edge_vertex]]]
-        reach = float(np.hypot(*(vertices[scene.edge_vertex] - chunks[scene.edge_chunk]).T).sum())
-        points = float(np.clip(2.5e8 / max(reach, 1.0), 0.05, 1.3))
-        raster.draw_edges(
-            haze,
-            scene.edge_vertex,
-            vertices,
-            scene.edge_chunk,
-            chunks,
-            spread,
-            scene.edge_element,
-            np.ascontiguousarray(tint, np.float32),
-            points,
-            0.07,
-        )
-    dots = np.zeros((height, width, 3), np.float32)
-    unit = height / 1080
-    each = np.sqrt((radius**2 * np.pi).sum() / max(len(vertices), 1)) if len(radius) else 1.0
-    dot = float(np.clip(each * 0.16, 0.55 * unit, 9 * unit))
-    raster.draw_dots(dots, vertices, np.full(len(vertices), dot), kinds[scene.vertex_kind].astype(np.float32))
-    fragments = np.flatnonzero(scene.chunk_size == 0)
-    if len(fragments) < 60_000:
-        faint = np.tile(kinds[KIND_ORDER.index("data")] * np.float32(0.55), (len(fragments), 1))
-        raster.draw_dots(dots, chunks[fragments], np.full(len(fragments), dot * 0.7), faint)
-    ground = _ground(centre, radius, size, t)
-    glow = raster.tone(haze, 9.0)
-    if t.additive:
-        picture = ground + glow * 0.92
-        over = dots.max(axis=2, keepdims=True)
-        picture = picture * (1 - 0.8 * over) + dots * 0.95
+    scene, unit = picture.scene, view.unit
+    pen = Pen(image, GROUNDS[theme], unit)
+    labels = cell_labels(scene, picture.bodies, view, colours.label)
+    if picture.style == "plate":
+        write_panels(pen, labels, picture.bodies, view)
     else:
-        ink = glow.max(axis=2, keepdims=True)
-        hue = glow / np.maximum(ink, 1e-6)
-        picture = ground * (1 - 0.8 * ink) + hue * 0.62 * 0.8 * ink
-        over = dots.max(axis=2, keepdims=True)
-        picture = picture * (1 - over) + dots * 0.72
-    noise = np.random.default_rng(0).random((height, width, 1), np.float32) - 0.5
-    return np.clip(picture * 255 + noise + 0.5, 0, 255).astype(np.uint8)
-
-
-def _ground(centre: np.ndarray, radius: np.ndarray, size: tuple[int, int], t: Any) -> np.ndarray:
-    """The ground with a faint disc and a rim for each cell."""
-    width, height = size
-    ground = np.empty((height, width, 3), np.float32)
-    ground[:] = np.array(rgb(t.ground), np.float32) / 255
-    panel = np.array(rgb(mix(t.panel, t.line, 0.25)), np.float32) / 255
-    rim = np.array(rgb(mix(t.line, t.faint, 0.15)), np.float32) / 255
-    for (cx, cy), r in zip(centre, radius, strict=True):
-        x0, x1 = max(int(cx - r * 1.1), 0), min(int(cx + r * 1.1) + 1, width)
-        y0, y1 = max(int(cy - r * 1.1), 0), min(int(cy + r * 1.1) + 1, height)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        yy, xx = np.mgrid[y0:y1, x0:x1]
-        d = np.sqrt((xx + 0.5 - cx) ** 2 + (yy + 0.5 - cy) ** 2)
-        edge = 1.2 * height / 1080
-        inside = np.clip((r - d) / edge, 0, 1)[..., None]
-        part = ground[y0:y1, x0:x1]
-        part += (panel - part) * (inside * (0.35 + 0.65 * np.clip(d / r, 0, 1)[..., None] ** 3) * 0.8)
-        ring = np.exp(-(((d - r) / edge) ** 2))[..., None]
-        part += (rim - part) * ring * 0.8
-    return ground
-
-
-def _labels(draw: Any, scene: Scene, centre: np.ndarray, radius: np.ndarray, size: tuple[int, int], t: Any) -> None:
-    """Names of cells in two columns beside the picture, with leaders; smaller where there are many."""
-    width, height = size
-    unit = height / 1080
-    n = len(scene.group_names)
-    side = centre[:, 0] < np.median(centre[:, 0]) if n > 1 else np.zeros(n, bool)
-    for is_left in (True, False):
-        members = np.flatnonzero(side == is_left)
-        members = members[np.argsort(centre[members, 1], kind="stable")]
-        if not len(members):
-            continue
-        room = (height - 330 * unit) / len(members)
-        two_lines = room > 40 * unit
-        text = float(np.clip(room * (0.42 if two_lines else 0.8), 7 * unit, 19 * unit))
-        gap = text * (2.45 if two_lines else 1.35)
-        y = _apart(centre[members, 1], gap, 130 * unit, height - 200 * unit)
-        x = 0.155 * width if is_left else 0.845 * width
-        anchor = "end" if is_left else "start"
-        for i, at in zip(members, y, strict=True):
-            colour = rgb(mix(layer_colour(int(i), n), t.text, 0.25))
-            write(draw, x, at, scene.group_names[i], text, colour, bold=True, anchor=anchor)
-            if two_lines:
-                counts = f"{int(scene.group_vertices[i]):,} vertices"
-                write(draw, x, at + text * 1.15, counts, text * 0.78, rgb(t.faint), anchor=anchor)
-            start = (x + (10 if is_left else -10) * unit, at - text * 0.35)
-            angle = np.arctan2(start[1] - centre[i, 1], start[0] - centre[i, 0])
-            end = (centre[i, 0] + radius[i] * np.cos(angle), centre[i, 1] + radius[i] * np.sin(angle))
-            draw.line([start, end], fill=rgb(mix(t.line, t.faint, 0.35)), width=max(1, round(unit)))
-
-
-def _apart(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:
-    """Positions in the same order, `gap` apart, as near to the wanted ones as the room allows."""
-    y = np.clip(wanted.astype(float), low, high)
-    for i in range(1, len(y)):
-        y[i] = max(y[i], y[i - 1] + gap)
-    if len(y) and y[-1] > high:
-        y[-1] = high
-        for i in range(len(y) - 2, -1, -1):
-            y[i] = min(y[i], y[i + 1] - gap)
-    return y
-
-
-def _legend(draw: Any, scene: Scene, size: tuple[int, int], t: Any) -> None:
-    _width, height = size
-    unit = height / 1080
-    used = set(scene.vertex_kind.tolist()) | ({KIND_ORDER.index("data")} if (scene.chunk_size == 0).any() else set())
-    kinds = [k for i, k in enumerate(KIND_ORDER) if i in used]
-    y = height - 26 * unit - 25 * unit * (len(kinds) - 1)
-    for kind in kinds:
-        r = 6.5 * unit
-        draw.ellipse((34 * unit, y - 2 * r, 34 * unit + 2 * r, y), fill=rgb(KINDS[kind]))
-        write(draw, 58 * unit, y - 1.5 * unit, KIND_NAMES[kind], 14 * unit, rgb(t.faint))
-        y += 25 * unit
+        legend_room = 60 + 26 * len(colours.legend)
+        room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - max(150, legend_room) * unit)
+        size = place_labels(labels, picture.bodies, view, room)
+        write_labels(pen, labels, size, theme == "dark")
+    off = scene.traffic - np.diag(np.diag(scene.traffic))
+    phases = [p for i, p in enumerate(PHASES) if any(off[k].any() for k, c in enumerate(scene.cells) if c.phase == p)]
+    corner = f"{picture.mode}    {picture.executable.target.name}    seed {picture.seed}    poplar_py {__version__}"
+    counts = counts_of(picture.executable, scene.num_vertices, scene.num_edges)
+    write_frame(pen, view, title, counts, corner, colours.legend, phases)

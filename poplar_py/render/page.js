@@ -1,6 +1,6 @@
 // What a page does. `data`: title, w, h (size of the picture in its own pixels), note, items [{n name, l lines, b box,
-// o round?, c colour?, q quiet (found, not hovered)?, v [first, end] vertices?, p priority of a label}], levels of a
-// pyramid, and columns of vertices (base64): x, y uint16 (65535 = w or h), s item uint16, t tile uint16, k kind uint8;
+// o round?, g outline [x, y, ...]?, c colour?, q quiet (found, not hovered)?, v [first, end] vertices?, p priority of a label}], levels of a
+// pyramid, and columns of vertices (base64): x, y uint16 (65535 = w or h), s item uint16, t tile uint16, k row of `kinds` uint16;
 // first uint32 and ex, ey uint16: the edges of vertex i end at places first[i]..first[i + 1].
 "use strict";
 (() => {
@@ -13,6 +13,10 @@
   if (data.note) {
     const head = document.getElementById("head"), title = document.createElement("b"), note = document.createElement("span");
     title.textContent = data.title + "\n"; note.textContent = "\n" + data.note; head.append(title, note);
+    for (const [shade, words] of data.legend || []) {
+      const row = document.createElement("div"), spot = document.createElement("i"); spot.style.background = shade;
+      row.append(spot, words); document.getElementById("legend").append(row);
+    }
   }
   const column = (text, Kind) => {
     if (!text) return null;
@@ -21,7 +25,7 @@
     return new Kind(bytes.buffer);
   };
   const vx = column(data.x, Uint16Array), vy = column(data.y, Uint16Array), vs = column(data.s, Uint16Array);
-  const vt = column(data.t, Uint16Array), vk = column(data.k, Uint8Array);
+  const vt = column(data.t, Uint16Array), vk = column(data.k, Uint16Array);
   const first = column(data.first, Uint32Array), ex = column(data.ex, Uint16Array), ey = column(data.ey, Uint16Array);
   const ux = data.w / 65535, uy = data.h / 65535;
   // a grid over the vertices, to find those near a place
@@ -102,7 +106,9 @@
   const outline = (i, width, shade) => {
     const b = items[i].b, x = b[0] * k + px, y = b[1] * k + py, w = (b[2] - b[0]) * k, h = (b[3] - b[1]) * k;
     pen.strokeStyle = shade; pen.lineWidth = width; pen.beginPath();
-    if (items[i].o) pen.ellipse(x + w / 2, y + h / 2, w / 2 + 2, h / 2 + 2, 0, 0, 7); else pen.rect(x - 2, y - 2, w + 4, h + 4);
+    const g = items[i].g;
+    if (g) { for (let n = 0; n < g.length; n += 2) pen.lineTo(g[n] * k + px, g[n + 1] * k + py); pen.closePath(); }
+    else if (items[i].o) pen.ellipse(x + w / 2, y + h / 2, w / 2 + 2, h / 2 + 2, 0, 0, 7); else pen.rect(x - 2, y - 2, w + 4, h + 4);
     pen.stroke();
   };
   const dotsOf = (i, shade) => {
@@ -164,12 +170,19 @@
     }
   };
 
+  const within = (g, x, y) => {
+    let inside = false;
+    for (let i = 0, j = g.length - 2; i < g.length; j = i, i += 2)
+      if ((g[i + 1] > y) !== (g[j + 1] > y) && x < (g[j] - g[i]) * (y - g[i + 1]) / (g[j + 1] - g[i + 1]) + g[i]) inside = !inside;
+    return inside;
+  };
   // what is under the pointer: the smallest item, and the nearest vertex where they can be told apart
   const under = (sx, sy) => {
     const x = (sx - px) / k, y = (sy - py) / k; let best = -1, least = Infinity;
     items.forEach((it, i) => {
       const b = it.b; if (it.q || x < b[0] || x > b[2] || y < b[1] || y > b[3]) return;
       if (it.o && Math.hypot((x - (b[0] + b[2]) / 2) / (b[2] - b[0]), (y - (b[1] + b[3]) / 2) / (b[3] - b[1])) > 0.5) return;
+      if (it.g && !within(it.g, x, y)) return;
       const area = (b[2] - b[0]) * (b[3] - b[1]); if (area < least) { least = area; best = i; }
     });
     let closest = -1;

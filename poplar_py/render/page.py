@@ -52,13 +52,15 @@ def page(title: str, theme: Theme, data: dict[str, Any], svg: str = "") -> str:
         "background:var(--panel);border:1px solid var(--line);box-shadow:0 4px 18px #0006;white-space:pre-line}#tip span{color:var(--faint)}"
         "#keys{position:absolute;right:14px;bottom:10px;display:flex;gap:6px}#keys button{min-width:34px;height:34px;border-radius:8px;"
         "border:1px solid var(--line);background:var(--panel);color:var(--text);font:inherit;cursor:pointer}"
-        "#head{position:absolute;left:16px;top:12px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-line}"
+        "#head{position:absolute;left:16px;top:12px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-wrap}"
+        "#legend{position:absolute;left:16px;bottom:12px;pointer-events:none;font-size:13px}"
+        "#legend i{display:inline-block;width:11px;height:11px;border-radius:6px;margin-right:8px}"
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{style}</style>"
         f'<div id="view" tabindex="0" role="img" aria-label="{escape(title)}">{svg}<canvas id="marks"></canvas></div>'
-        '<div id="head"></div><div id="bar"><input id="find" type="search" placeholder="find a name   ( / )" aria-label="find a name">'
+        '<div id="head"></div><div id="legend"></div><div id="bar"><input id="find" type="search" placeholder="find a name   ( / )" aria-label="find a name">'
         '<div id="found"></div></div><div id="keys"><button id="less" title="zoom out ( - )">&#8722;</button>'
         '<button id="more" title="zoom in ( + )">+</button><button id="all" title="show all ( 0 )">all</button></div><div id="tip"></div>'
         f'<script id="data" type="application/json">{facts}</script><script>{script}</script></html>\n'

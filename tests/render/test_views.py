@@ -56,25 +56,6 @@ def test_svg_and_pages(executable, tmp_path, view):
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.html", "a.svg"]
 
 
-def test_every_vertex_and_edge_is_in_the_scene_and_lights_its_pixel(executable):
-    from poplar_py.render import arrange, raster
-    from poplar_py.render.scene import build_scene
-
-    scene = build_scene(executable)
-    assert len(scene.vertex_chunk) == executable.num_vertices == scene.group_vertices.sum()
-    assert scene.group_edges.sum() == executable.num_edges
-    centre, radius = arrange.place_cells(scene.group_vertices, arrange.traffic_between(scene), 1.5)
-    centre, radius = centre * 60 + 500, radius * 60
-    chunks = arrange.place_chunks(scene, centre, radius, 0)
-    place = arrange.place_vertices(scene, chunks, np.full(len(chunks), 8.0))
-    light = np.zeros((1200, 1200, 3), np.float32)
-    raster.draw_dots(light, place, np.full(len(place), 0.6), np.ones((len(place), 3), np.float32))
-    inside = ((place >= 0) & (place < 1200)).all(axis=1)
-    assert inside.any()
-    x, y = place[inside].astype(int).T
-    assert (light[y, x].max(axis=1) > 0.5).all()
-
-
 def test_the_same_seed_gives_the_same_bytes(executable, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         executable.render(tmp_path / f"{name}.png", size=640, seed=seed)
