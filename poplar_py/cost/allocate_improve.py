@@ -44,6 +44,21 @@ MOST_ROOM = 1 << 25  # records on the trail of the search
 STEP = 8  # states of a first run, in multiples of the number of things
 
 
+def load() -> float:
+    """Have the compiled code in memory before the first allocation is timed; returns the seconds that took."""
+    from .allocate import Problem
+
+    begun = time.perf_counter()
+    work = Improving(Problem(np.array([2, 3]), np.array([0, 1]), np.array([2, 3])), None, 0.0, begun)
+    work._measures()
+    for act in (work._grow, lambda order, method: work._fit(order, False, method)):
+        work.high = -1
+        act(work._order(("Z",)), "")
+    work._prepare()
+    work._try("TWA", 1, 5, 8, 0.0)
+    return time.perf_counter() - begun
+
+
 class Improving:
     """One allocation as it gets better. `run` works until done or `stop`; results may be read from another thread."""
 
@@ -90,9 +105,10 @@ class Improving:
             unit = int(np.gcd(unit, p.element_bytes))
         if n and (align == align[0]).all() and align[0] > 1 and unit % align[0]:
             # one alignment for all: whole multiples of it take as much as the sizes themselves, but for the last
+            last = (end - size) // align[0] * align[0]  # where a thing may begin at most
             size = -(-size // align[0]) * align[0]
             begin = -(-begin // align[0]) * align[0]
-            end = np.where(bounded, np.maximum(end // align[0] * align[0], begin + size), end)
+            end = np.where(bounded, last + size, end)
             unit = int(align[0]) if not len(apart) else int(np.gcd(align[0], p.element_bytes))
             unit = unit if unit == align[0] else 1
         elif n:
@@ -114,7 +130,13 @@ class Improving:
         low = int(self.load.max()) if n else 0
         self.low = max(low, int((self.begin + self.size).max())) if n else 0
         self.plain = bool((self.align == 1).all() and not self.begin.any() and not bounded.any() and not len(self.pair))
-        self.high = -1
+        self.size_bytes = p.size[self.part]
+        self.rounded = bool((self.size * unit != self.size_bytes).any())
+        self.low_bytes = self.low * unit
+        if n and self.rounded:
+            load = load_of(self.size_bytes, *self._runs(), self.sections)
+            self.low_bytes = max(int(load.max()), int((p.begin[self.part] + self.size_bytes).max()))
+        self.high, self.best_bytes, self.all_orders = -1, 0, not self.rounded
         self.best = np.zeros(n, np.int64)
 
     def _runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,15 +155,11 @@ class Improving:
 
     def bound(self) -> int:
         """Proven lower bound of the peak, bytes."""
-        true_load = 0
-        if len(self.part):
-            size = self.problem.size[self.part]
-            true_load = int(load_of(size, *self._runs(), self.sections).max())
-            true_load = max(true_load, int((self.problem.begin[self.part] + size).max()))
-        return self.peak() if self.high >= 0 and self.low >= self.high else max(true_load, self._proven_low())
+        proven = self.high >= 0 and self.low >= self.high and not self.rounded
+        return self.peak() if proven else max(self.low_bytes, self._proven_low())
 
     def _proven_low(self) -> int:
-        slack = int((self.size * self.unit - self.problem.size[self.part]).max()) if len(self.part) else 0
+        slack = int((self.size * self.unit - self.size_bytes).max()) if len(self.part) else 0
         return self.low * self.unit - slack if self.proven_by_search else 0
 
     def result(self) -> Placement:
@@ -156,7 +174,12 @@ class Improving:
         return max(self.low, self.capacity // self.unit)
 
     def _done(self) -> bool:
-        return self.high >= 0 and self.high <= self._goal()
+        if self.high < 0:
+            return False
+        if self.capacity is not None and self.best_bytes <= self.capacity:
+            return True
+        # where sizes were rounded up to the alignment, what lies on top decides about less than one multiple of it
+        return self.high <= self._goal() and (self.all_orders or self.best_bytes <= self.low_bytes)
 
     def _out_of_time(self) -> bool:
         spent = self.most_states is not None and self.state[0] >= self.most_states
@@ -164,8 +187,9 @@ class Improving:
 
     def _take(self, offset: np.ndarray, method: str) -> None:
         peak = int((offset + self.size).max())
-        if self.high < 0 or peak < self.high:
-            self.best, self.high, self.method = offset.copy(), peak, method
+        in_bytes = int((offset * self.unit + self.size_bytes).max())
+        if self.high < 0 or (peak, in_bytes) < (self.high, self.best_bytes):
+            self.best, self.high, self.best_bytes, self.method = offset.copy(), peak, in_bytes, method
 
     # ---------------------------------------------------------------------------------------------------- the stages
 
@@ -203,8 +227,8 @@ class Improving:
             "C": np.bincount(owner, weights=self.ends - self.begins + 1).astype(np.int64),
             "Z": self.size,
             "D": degree_of(*self._runs(), self.sections),
-            "S": -lower[self.first[:-1]],
-            "E": upper[self.first[1:] - 1],
+            "S": lower.max() - lower[self.first[:-1]],
+            "E": upper[self.first[1:] - 1] - upper.min(),
         }
         self.keys["DZ"] = self.keys["D"].astype(np.float64) * self.size
         self.keys["TZ"] = self.keys["T"].astype(np.float64) * self.size
@@ -237,11 +261,13 @@ class Improving:
                 if self._done() or (self.high >= 0 and self.state[1]):
                     return
                 self._grow(self._order(tuple(angle)), f"skyline {angle}")
-        for names in ORDERS:
-            for smallest_gap in (False, True):
+        few = self.high >= 0  # skylines, and those are nearly always better
+        for names in ORDERS[:4] if few else ORDERS:
+            for smallest_gap in (False,) if few else (False, True):
                 if self._done() or (self.high >= 0 and self.state[1]):
                     return
                 self._fit(self._order(names), smallest_gap, f"order {'/'.join(names)}")
+        self.all_orders = True
         if self.high < 0:  # regions and partners can make an order fail; those that can go in few places first
             slack = np.minimum(self.end, 1 << 60) - self.begin - self.size
             self._fit(np.lexsort((-self.size, slack)), False, "order of regions")

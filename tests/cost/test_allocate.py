@@ -78,7 +78,7 @@ def problems(draw, most=24, constrained=False, unit=1):
     if constrained:
         pair = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda p: p[0] != p[1])
         more = {
-            "align": draw(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=n, max_size=n)),
+            "align": draw(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=n, max_size=n) | st.sampled_from([4, 8])),
             "apart": draw(st.lists(pair, max_size=4)) if n > 1 else None,
             "element_bytes": draw(st.sampled_from([16, 32])),
             "begin": draw(st.lists(st.sampled_from([0, 0, 0, 5, 64]), min_size=n, max_size=n)),
@@ -235,6 +235,17 @@ def test_mistakes_are_named(more, words):
     given = {"size": [8], "lower": [0], "upper": [4]} | more
     with pytest.raises(InvalidOption, match=words):
         Problem(**given)
+
+
+def test_one_alignment_for_all_wastes_neither_region_nor_top():
+    tight = Problem([5, 5], [0, 0], [4, 4], align=8, end=[14, 14])
+    assert sorted(allocate(tight).offset) == [0, 8]  # the second ends at 13, in the last, incomplete multiple
+    with pytest.raises(InvalidOption, match="region"):
+        allocate(Problem([5], [0], [4], align=8, begin=3, end=8))
+    problem = Problem([100, 100, 8], [0, 3, 0], [2, 5, 9], align=64)
+    placed = allocate(problem, capacity=136)
+    check(problem, placed)
+    assert placed.peak == 136  # what is short lies on top
 
 
 def test_a_region_too_full_is_named():
