@@ -2,7 +2,7 @@
 
 A body (opgraph/outline.py) owns its argument tensors, laid out as the first window's operands are. Around every call
 the actual operands are copied in; results are copied out when the next call of the body would overwrite them and
-somebody still reads them. What all windows read alike is no argument.
+somebody still reads them. What all windows read alike is no argument, unless another body made it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Calls:
         bodies = find_bodies(g, len(walk.at.tiles)) if wanted else []
         self.starts = {start: (body, turn) for body in bodies for turn, start in enumerate(body.starts)}
         self.lowered: dict[Body, _Lowered] = {}
+        # what calls make lies in the result tensors of a body until its next call, then elsewhere
+        self.moving = {v for body in bodies for start in body.starts for v in window_values(g, start, body.length)}
 
     def lower(self, number: int) -> int:
         """Lower the call whose window starts at op `number`: how many ops that were; 0 where no window starts."""
@@ -64,7 +66,7 @@ class Calls:
         own: dict[Value, Tensor] = {}
         for n, slot in enumerate(slots):
             tensor = None
-            if any(v is not slot[0] for v in slot):
+            if any(v is not slot[0] for v in slot) or slot[0] in self.moving:
                 tensor = at.variable_like(actual[slot[0]], f"{path}/arguments/{n}")
                 self._same_home(actual[slot[0]], tensor)
                 own[slot[0]] = tensor
