@@ -119,10 +119,10 @@ def _size(size: Any) -> tuple[int, int]:
         if named is None and (not width.isdigit() or (cross and not height.isdigit())):
             raise InvalidOption(f"size '{size}': give 4k, 8k, a width such as 2048, or 3840x2160")
         size = named or ((int(width), int(height)) if cross else int(width))
-    width, height = (size, round(size * 9 / 16)) if isinstance(size, int) else size or (3840, 2160)
-    if not (320 <= width <= 32_000 and 180 <= height <= 32_000):
-        raise InvalidOption(f"size {width}x{height}: a picture is 320x180 to 32000x32000 pixels")
-    return int(width), int(height)
+    wide, high = (size, round(size * 9 / 16)) if isinstance(size, int) else size or (3840, 2160)
+    if not (320 <= wide <= 32_000 and 180 <= high <= 32_000):
+        raise InvalidOption(f"size {wide}x{high}: a picture is 320x180 to 32000x32000 pixels")
+    return int(wide), int(high)
 
 
 def _known_focus(executable: Any, focus: str | None) -> None:

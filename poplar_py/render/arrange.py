@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from .bodies import Bodies
+from .bodies import BAND, Bodies
 from .forces import part_discs, settle, springs
 from .scene import Scene
 
@@ -119,10 +119,11 @@ def _fill(x, y, r, mass, bodies: Bodies, g: int):
     outline = bodies.outline[g]
     inner = float(np.sqrt((outline**2).mean()))
     if bodies.kind == "plate":
-        inner = float(outline.min()) * 0.92
+        inner = min(bodies.panel[0] * 0.93, bodies.panel[1] * (1 - BAND) * 0.93)
     n = len(x)
     if n == 1:
-        return bodies.centre[g, :1], bodies.centre[g, 1:], np.array([inner * 0.62])
+        low = bodies.panel[1] * BAND * 0.8 if bodies.kind == "plate" else 0.0
+        return bodies.centre[g, :1], bodies.centre[g, 1:] + low, np.array([inner * 0.62])
     x, y = x - np.average(x, weights=mass), y - np.average(y, weights=mass)
     reach = np.hypot(x, y)
     size = np.quantile(reach, 0.985) + 1e-12
@@ -152,7 +153,8 @@ def _fill(x, y, r, mass, bodies: Bodies, g: int):
     limit = np.minimum(1.0, 0.97 / np.maximum(reach + r * 0.7, 1e-9))
     x, y, reach = x * limit, y * limit, reach * limit
     if bodies.kind == "plate":
-        return bodies.centre[g, 0] + x * inner, bodies.centre[g, 1] + y * inner + 0.04 * inner, r * inner
+        low = bodies.panel[1] * BAND * 0.8
+        return bodies.centre[g, 0] + x * inner, bodies.centre[g, 1] + y * inner + low, r * inner
     if bodies.kind == "nebula":
         return bodies.centre[g, 0] + x * inner * 1.12, bodies.centre[g, 1] + y * inner * 1.12, r * inner * 0.8
     edge = bodies.radius(np.full(n, g), np.arctan2(y, x) % (2 * np.pi))

@@ -17,6 +17,7 @@ from .scene import Scene
 
 ANGLES = 1024  # of an outline
 MARGIN = 0.014  # half the width of a membrane
+BAND = 0.30  # of half a panel's height, for its name
 ROUND = 9.0  # exponent that rounds the corners of a cell
 
 
@@ -119,8 +120,8 @@ def _nebula(mass: np.ndarray, traffic: np.ndarray, rough: np.ndarray, seed: int,
     wide = max(1.0, min(aspect, 1.7))
     x, y = rough[:, 0] * wide * 1.15, rough[:, 1] * 1.15
     for _ in range(60):
-        x *= 0.985
-        y *= 0.985
+        x *= 0.991
+        y *= 0.980
         part_discs(x, y, radius * 1.03, 40, 0.5)
     half = float(np.abs(x).max() + radius.max()), float(np.abs(y).max() + radius.max())
     x, y = x - (x.max() + x.min()) / 2, y - (y.max() + y.min()) / 2

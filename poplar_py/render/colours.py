@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .hierarchy import PHASES, Cell
+from .hierarchy import PHASES, Cell, find_cells
 from .palette import KIND_NAMES, KINDS, kind_of, rgb
 from .palette import PHASES as PHASE_COLOURS
 
@@ -39,6 +39,7 @@ VIVID_KINDS = {
 SAFE_KINDS = {**KINDS, "data": "#f9faec", "other": "#934f00"}
 RAMP = ("#2c1a6b", "#5b2ca8", "#a8338f", "#e2576b", "#fb9a55", "#fbe37a")  # cycles, few to many
 STEPS = 24  # of a ramp
+NO_LAYER = ("loss", "schedule", "others")
 
 
 def linear(colour: str) -> np.ndarray:
@@ -76,7 +77,7 @@ class Colours:
     def __init__(self, scene: Any, by: str, palette: str, dark: bool):
         self.by, self.safe, self.dark = by, palette == "safe", dark
         self.kinds = SAFE_KINDS if self.safe else VIVID_KINDS
-        self.hue = _hue_of(scene.cells)
+        self.hue = _hue_of(scene)
         rows = [self._kind("data", scene.cells[0] if scene.cells else None)]
         names = {"data": 0}
         self.data = 0
@@ -108,7 +109,7 @@ class Colours:
         self._make_legend(scene)
 
     def _kind(self, kind: str, cell: Cell | None) -> np.ndarray:
-        return linear(self.kinds[kind]) * (0.8 if kind == "data" else 1.0)
+        return linear(self.kinds[kind]) * (0.4 if kind == "data" else 1.0)  # so hubs of data do not burn out
 
     def _one(self, by: str, kind: str, cell: Cell) -> np.ndarray:
         if by == "kind":
@@ -156,17 +157,19 @@ class Colours:
             self.legend = [(text_of(self._ramp(s)), w) for s, w in ((0.0, words[0]), (0.5, "to"), (1.0, words[1]))]
 
 
-def _hue_of(cells: list[Cell]) -> dict[str, int]:
-    """Number of the hue of each layer: of its part of the model where layers are nested; -1 for what is no layer."""
+def _hue_of(scene: Any) -> dict[str, int]:
+    """Number of the hue of each layer: of its part of the model where layers are nested, the same in every enlargement of
+    more than a part; -1 for what is no layer."""
+    whole = [cs for cs in scene.executable.graph.compute_sets if cs.blocks]
+    every = scene.cells
+    if len(whole) > len(scene.flow.sets):
+        every = find_cells(scene.executable, whole, order=scene.flow.order)
     tops: dict[str, int] = {}
-    found = {}
-    for cell in cells:
-        if cell.path in ("loss", "schedule", "others"):
-            found[cell.path] = -1
-            continue
-        top = cell.path.partition("/")[0]
-        found[cell.path] = tops.setdefault(top, len(tops))
-    if len(tops) == 1 and len(found) > 1:  # one part of a model: its own parts get hues
+    for cell in [*every, *scene.cells]:
+        if cell.path not in NO_LAYER:
+            tops.setdefault(cell.path.partition("/")[0], len(tops))
+    found = {c.path: -1 if c.path in NO_LAYER else tops[c.path.partition("/")[0]] for c in scene.cells}
+    if len(set(found.values()) - {-1}) == 1 and len(found) > 1:  # one part of a model: its own parts get hues
         return {path: -1 if hue < 0 else k for k, (path, hue) in enumerate(found.items())}
     return found
 

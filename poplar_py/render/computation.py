@@ -21,8 +21,17 @@ from .bodies import bodies_of
 from .canvas import save_png
 from .colours import Colours, linear
 from .hierarchy import MOST_CELLS, PHASES
-from .labels import Pen, cell_labels, place_labels, write_frame, write_labels, write_panels
-from .light import GROUNDS, Levels, View, compose, levels_of
+from .labels import (
+    Pen,
+    cell_labels,
+    place_labels,
+    set_labels,
+    write_codelets,
+    write_frame,
+    write_labels,
+    write_panels,
+)
+from .light import Levels, View, compose, ground_of, levels_of
 from .palette import PHASES as PHASE_COLOURS
 from .routes import find_routes
 from .scene import build_scene
@@ -34,6 +43,8 @@ STRANDS = 1_200_000  # of those edges are lines as well
 WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
 WAY_POINTS = 60_000_000  # of all of them together
 STRIP = 36_000_000  # pixels drawn at a time
+CLOSE = 3  # cells up to which compute sets are named instead
+NAMED = 250  # vertices up to which each of those is named by its codelet
 STYLES = ("tissue", "nebula", "plate")
 
 
@@ -106,8 +117,8 @@ class Picture:
         for cs in scene.flow.sets:
             for part in scene.flow.edges_of(cs):
                 n = len(part.vertex)
-                floats = [np.empty(n, np.float32) for _ in range(4)]
-                shorts = [np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)]
+                ends: list[Any] = [np.empty(n, np.float32) for _ in range(4)]
+                ends += [np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)]
                 owner = np.zeros(1, np.int64)
                 if not part.is_write:
                     owner = np.zeros(n, np.int64)
@@ -115,9 +126,10 @@ class Picture:
                     owner[alone] = self.executable.graph.variable_index(part.place[alone])
                 raster.find_ends(part.vertex, part.other, part.place, part.is_write, a.x, a.y, scene.vertex_chunk, cell,
                                  self._spike, tint, data, owner, *self._variables, scene.data_first, scene.data_pieces,
-                                 a.chunk_x, a.chunk_y, a.chunk_r, *floats, *shorts)  # fmt: skip
+                                 a.chunk_x, a.chunk_y, a.chunk_r, *ends)  # type: ignore[call-arg] # fmt: skip
                 key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
-                yield Ends(part.vertex, part.is_write, *floats, *shorts, key)
+                ends.append(key)
+                yield Ends(part.vertex, part.is_write, *ends)
 
     def view(self, size: tuple[int, int], sides: float | None = None) -> View:
         """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""
@@ -180,14 +192,14 @@ class Picture:
         """Pixels (height, width, 3) uint8 of a view, without words; large ones in strips that fit in memory."""
         if view.width * view.height <= STRIP:
             planes = self.planes(view, colours)
-            levels = levels_of(planes.get("haze", planes["lines"]), planes["lines"], planes["ways"], planes["dots"])
-            return compose(self.bodies, view, GROUNDS[theme], planes, levels, self.sparse)
+            levels = levels_of(planes, self.bodies, view)
+            return compose(self.bodies, view, ground_of(theme, self.style), planes, levels, self.sparse)
         ratio = 3840 / view.width  # what counts as full light is read off a smaller picture
         small = View(
             3840, round(view.height * ratio), view.scale * ratio, view.ox * ratio, view.oy * ratio, view.unit * ratio
         )
         planes = self.planes(small, colours)
-        levels = levels_of(planes.get("haze", planes["lines"]), planes["lines"], planes["ways"], planes["dots"])
+        levels = levels_of(planes, self.bodies, small)
         levels = Levels(levels.haze * ratio**2, levels.lines * ratio, levels.ways * ratio ** (2 if self.way_points else 1),
                         levels.cover)  # fmt: skip
         del planes
@@ -200,7 +212,9 @@ class Picture:
             strip = View(
                 view.width, high + above + below, view.scale, view.ox, view.oy - top + above, view.unit, 0, top - above
             )
-            pixels = compose(self.bodies, strip, GROUNDS[theme], self.planes(strip, colours), levels, self.sparse)
+            pixels = compose(
+                self.bodies, strip, ground_of(theme, self.style), self.planes(strip, colours), levels, self.sparse
+            )
             out[top : top + high] = pixels[above : above + high]
         return out
 
@@ -248,13 +262,18 @@ def write_words(image: Any, picture: Picture, view: View, theme: str, colours: C
     from .. import __version__
 
     scene, unit = picture.scene, view.unit
-    pen = Pen(image, GROUNDS[theme], unit)
-    labels = cell_labels(scene, picture.bodies, view, colours.label)
+    pen = Pen(image, ground_of(theme, picture.style), unit)
+    legend_room = 60 + 26 * len(colours.legend)
+    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - max(150, legend_room) * unit)
     if picture.style == "plate":
-        write_panels(pen, labels, picture.bodies, view)
+        write_panels(pen, scene, cell_labels(scene, picture.bodies, view, colours.label), picture.bodies, view)
     else:
-        legend_room = 60 + 26 * len(colours.legend)
-        room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - max(150, legend_room) * unit)
+        is_close = len(scene.cells) <= CLOSE
+        if is_close and scene.num_vertices <= NAMED:
+            write_codelets(pen, picture, view, colours)
+        labels = (
+            set_labels(picture, view, colours) if is_close else cell_labels(scene, picture.bodies, view, colours.label)
+        )
         size = place_labels(labels, picture.bodies, view, room)
         write_labels(pen, labels, size, theme == "dark")
     off = scene.traffic - np.diag(np.diag(scene.traffic))

@@ -105,11 +105,11 @@ def _items(picture: Picture, view: View, over: float, colours: Colours) -> tuple
         x = (arrangement.x[a:b:step] * view.scale + view.ox) / over
         y = (arrangement.y[a:b:step] * view.scale + view.oy) / over
         mx, my = float(np.median(x)), float(np.median(y))
-        reach = float(np.quantile(np.hypot(x - mx, y - my), 0.8)) + 1.5
+        far = float(np.quantile(np.hypot(x - mx, y - my), 0.8)) + 1.5
         codelets = [f"{block.n:,} x {block.codelet}" for block in cs.blocks][:4]
         item = {
             "n": cs.name, "s": cs.name.rsplit("/", 1)[-1], "l": [*costs.of_sets([cs.index]).lines(), *codelets], "o": 1, "q": 1,
-            "p": float(np.log1p(b - a) / 20), "b": [round(float(v), 2) for v in (mx - reach, my - reach, mx + reach, my + reach)],
+            "p": float(np.log1p(b - a) / 20), "b": [round(float(v), 2) for v in (mx - far, my - far, mx + far, my + far)],
         }  # fmt: skip
         items.append(item | ({"v": [a, b]} if keep else {}))
     return items[:65_000], of_set

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .bodies import Bodies
+from .bodies import BAND, Bodies
+from .colours import text_of
 from .hierarchy import described_ops
 from .light import Ground, View
 from .palette import PHASES, rgb
@@ -24,6 +25,7 @@ class Label:
     colour: str
     at: tuple[float, float]
     cell: int = -1
+    side: int = 0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     leader: list[tuple[float, float]] = field(default_factory=list)
 
@@ -57,8 +59,15 @@ class Pen:
         self.image, self.ground, self.unit = image, ground, unit
         self.draw = ImageDraw.Draw(image, "RGBA")
 
-    def text(self, x, y, words: str, size: float, colour: str, bold: bool = False, anchor: str = "l") -> None:
+    def text(
+        self, x, y, words: str, size: float, colour: str, bold: bool = False, anchor: str = "l", halo: float = 0.0
+    ) -> None:
         """A line of text; anchor l, m or r; `y` is its middle."""
+        if halo:
+            where = anchor + "m"
+            face, around = font(round(size, 1)), (*rgb(self.ground.page), 170)
+            self.draw.text((x, y), words, rgb(colour), face, where, stroke_width=halo, stroke_fill=around)
+            return
         if not bold:
             self.draw.text((x, y), words, fill=rgb(colour), font=font(round(size, 1)), anchor=anchor + "m")
             return
@@ -100,7 +109,7 @@ def cell_labels(scene: Any, bodies: Bodies, view: View, colours: list[str]) -> l
         times = f"  x{cell.calls}" if cell.calls > 1 else ""
         phase = phase_words(cell, many)
         shape = shapes.get(cell.path, "")
-        count = f"{short(cell.vertices)} {'vertex' if cell.vertices == 1 else 'vertices'}"
+        count = _vertices_of(cell)
         name = cell.path + times
         first = f"{name}  {shape}" if shape else name
         three = [(first, True, False), *([(phase, True, False)] if phase else []), (count, False, True)]
@@ -145,16 +154,20 @@ def place_labels(labels: list[Label], bodies: Bodies, view: View, room: tuple[fl
     sides = [[], []] if len(labels) > 1 else [[], list(labels)]
     if len(labels) > 1:
         for label in labels:
-            sides[label.at[0] >= middle].append(label)
-        _even_sides(sides, bottom - top, view)
-    size = 0.0
+            sides[label.side > 0 if label.side else label.at[0] >= middle].append(label)
+        if not labels[0].side:
+            _even_sides(sides, view)
+    each = (bottom - top) / max(len(column) for column in sides)
+    base = 14.2 * view.unit
+    form = 0 if each >= base * 4.3 else 1 if each >= base * 2.85 else 2
+    size = base if form < 2 else min(base, max(each * 0.80, 5.0))
     for is_right, column in enumerate(sides):
         if column:
-            size = max(size, _column(column, bool(is_right), bodies, view, (left, top, right, bottom)))
+            _column(column, bool(is_right), bodies, view, (left, top, right, bottom), form, size)
     return size
 
 
-def _even_sides(sides: list[list[Label]], height: float, view: View) -> None:
+def _even_sides(sides: list[list[Label]], view: View) -> None:
     """Labels near the middle change sides where one column is much longer."""
     for _ in range(200):
         long = 0 if len(sides[0]) > len(sides[1]) else 1
@@ -165,13 +178,12 @@ def _even_sides(sides: list[list[Label]], height: float, view: View) -> None:
         sides[1 - long].append(moved)
 
 
-def _column(column: list[Label], is_right: bool, bodies: Bodies, view: View, room: tuple) -> float:
+def _column(
+    column: list[Label], is_right: bool, bodies: Bodies, view: View, room: tuple, form: int, size: float
+) -> None:
     left, top, right, bottom = room
     column.sort(key=lambda label: (label.at[1], label.at[0]))
     each = (bottom - top) / len(column)
-    base = 14.2 * view.unit
-    form = 0 if each >= base * 4.3 else 1 if each >= base * 2.85 else 2
-    size = base if form < 2 else min(base, max(each * 0.80, 5.0))
     lines = max(len(label.forms[form]) for label in column)
     gap = min(each, size * (1.24 * lines + (0.45 if form < 2 else 0.1)))
     y = _apart(np.array([label.at[1] for label in column]), gap, top + gap / 2, bottom - gap / 2)
@@ -187,7 +199,6 @@ def _column(column: list[Label], is_right: bool, bodies: Bodies, view: View, roo
         low_x = text_x if is_right else text_x - wide
         label.box = (low_x, v - high / 2, low_x + wide, v + high / 2)
         label.leader = [_anchor(bodies, view, label, (x, v)), (x, v)]
-    return size
 
 
 def _edge_x(bodies: Bodies, view: View, is_right: bool, y: float, left: float, right: float) -> float:
@@ -267,18 +278,91 @@ def write_labels(pen: Pen, labels: list[Label], size: float, is_dark: bool) -> N
             pen.text(x, y, words, size if bold else size * 0.92, colour, bold, "l" if is_right else "r")
 
 
-def write_panels(pen: Pen, labels: list[Label], bodies: Bodies, view: View) -> None:
-    """Plate: names at the top of each panel."""
+def write_panels(pen: Pen, scene: Any, labels: list[Label], bodies: Bodies, view: View) -> None:
+    """Plate: name, phase with shape, and vertices in the band at the top of each panel, all of one size."""
     hx, hy = bodies.panel
-    for label in labels:
-        wide = 2 * hx * view.scale * 0.92
-        x, top = label.at[0], label.at[1] - hy * view.scale
-        lines = label.forms[0]
-        size = 13.5 * view.unit
-        size = min([size, *(size * wide / max(width_of(t, size, b), 1e-6) for t, b, _ in lines)])
-        for k, (words, bold, faint) in enumerate(lines):
-            y = top + size * (1.25 + 1.22 * k)
-            pen.text(x, y, words, size if bold else size * 0.92, pen.ground.faint if faint else label.colour, bold, "m")
+    shapes = _shapes(scene.executable)
+    many = len({c.phase for c in scene.cells}) > 1
+    texts = []
+    for cell in scene.cells:
+        under = "  ".join(p for p in (phase_words(cell, many), shapes.get(cell.path, "")) if p)
+        texts.append((cell.path + (f"  x{cell.calls}" if cell.calls > 1 else ""), under, _vertices_of(cell)))
+    wide, band = 2 * hx * view.scale * 0.90, 2 * hy * view.scale * BAND * 0.5
+    size = min(15.0 * view.unit, band / 2.6)
+    for name, under, count in texts:
+        size = min(
+            size,
+            size * wide / max(width_of(name, size, True), width_of(under, size * 0.8), width_of(count, size * 0.8)),
+        )
+    size = max(size, 6.5 * view.unit)
+    for label, lines in zip(labels, texts, strict=True):
+        y = label.at[1] - hy * view.scale + size * 1.05
+        for k, words in enumerate(t for t in lines if t):
+            pen.text(
+                label.at[0], y, words, size * (0.8 if k else 1.0), pen.ground.faint if k else label.colour, not k, "m"
+            )
+            y += size * (0.98 if k else 1.1)
+
+
+def _vertices_of(cell: Any) -> str:
+    return f"{short(cell.vertices)} {'vertex' if cell.vertices == 1 else 'vertices'}"
+
+
+def set_labels(picture: Any, view: View, colours: Any) -> list[Label]:
+    """A label for every compute set of an enlargement: name, vertices by codelet, tiles; its dot is a vertex of it."""
+    scene, found = picture.scene, []
+    a = picture.arrangement
+    sets = scene.flow.sets
+    for number, cs in enumerate(sets):
+        first, last = scene.set_range(cs.index)
+        step = max(1, (last - first) // 5000)
+        x = a.x[first:last:step] * view.scale + view.ox
+        y = a.y[first:last:step] * view.scale + view.oy
+        side = 1 if number % 2 == 0 or len(sets) < 4 else -1
+        wanted = view.oy + (number - (len(sets) - 1) / 2) * 0.7 * view.height / max(len(sets), 1)
+        k = int(np.argmax(side * x - 0.55 * np.abs(y - wanted)))
+        tint = colours.of_vertex[first : last : max(1, (last - first) // 999)]
+        light = colours.table[int(np.bincount(tint).argmax())]
+        colour = text_of(light if colours.dark else light * 0.4)
+        codelets = ", ".join(f"{b.n:,} {b.codelet}" for b in cs.blocks[:3]) + (", ..." if len(cs.blocks) > 3 else "")
+        tiles = len(np.unique(np.concatenate([b.tile for b in cs.blocks])))
+        edges = sum(int(b.num_edges) for b in cs.blocks)
+        under = f"{edges:,} edges, {tiles:,} {'tile' if tiles == 1 else 'tiles'}"
+        three = [(cs.name, True, False), (codelets, False, True), (under, False, True)]
+        at = (float(x[k]), float(y[k]))
+        found.append(Label([three, three[:2], three[:1]], colour, at, side=side))
+    return found
+
+
+def write_codelets(pen: Pen, picture: Any, view: View, colours: Any) -> int:
+    """Names of single vertices where they are few: codelet and tile beside each dot, left out where it would touch
+    another; how many were written."""
+    scene, a = picture.scene, picture.arrangement
+    size = 10.5 * view.unit
+    x, y = a.x * view.scale + view.ox, a.y * view.scale + view.oy
+    r = picture.dot(view) + 3 * view.unit
+    taken = [(float(p) - r, float(q) - r, float(p) + r, float(q) + r) for p, q in zip(x, y, strict=True)]
+    written = 0
+    for cs in scene.flow.sets:
+        at = scene.flow.base[cs.index]
+        for block in cs.blocks:
+            for row in range(block.n):
+                words = f"{block.codelet} @{int(block.tile[row])}"
+                wide = width_of(words, size)
+                for left in (float(x[at]) + r, float(x[at]) - r - wide):
+                    box = (left, float(y[at]) - size * 0.55, left + wide, float(y[at]) + size * 0.55)
+                    mine = taken[at]
+                    if any(
+                        t is not mine and box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3]
+                        for t in taken
+                    ):
+                        continue
+                    taken.append(box)
+                    pen.text(left, float(y[at]), words, size, pen.ground.text, halo=2.2 * view.unit)
+                    written += 1
+                    break
+                at += 1
+    return written
 
 
 def write_frame(pen: Pen, view: View, title: str, counts: str, corner: str, legend: list, phases: list[str]) -> None:

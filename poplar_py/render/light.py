@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit, prange
 from scipy.ndimage import gaussian_filter
 
-from .bodies import Bodies
+from .bodies import BAND, Bodies
 from .colours import linear
+from .routes import signed_depth
 
 BLOOM = ((5.0, 0.075, 2), (20.0, 0.05, 4), (60.0, 0.035, 8))  # radius at 2160 rows, strength, reduction
 QUANTILE = 0.995
@@ -38,6 +39,14 @@ GROUNDS = {
 }
 
 
+PAPER = Ground("#fbfbf8", "#14161c", "#4a505c", "#8a909c", "#eef0f3", "#ffffff", "#ffffff", "#ffffff", True)
+
+
+def ground_of(theme: str, style: str) -> Ground:
+    """The ground of a theme: without a body of its own, what is light is drawn in ink on paper."""
+    return PAPER if theme == "light" and style != "tissue" else GROUNDS[theme]
+
+
 @dataclass
 class View:
     """A window on a picture: pixel = unit * scale + (ox, oy); `rows` above it belong to the same picture (dither)."""
@@ -54,26 +63,48 @@ class View:
 
 @dataclass
 class Levels:
-    """Light that counts as full, of haze, lines, ways, and the median cover of vertices; of one pixel size."""
+    """Light that counts as full: of haze and lines by cell, of ways, and the median cover of vertices; of one pixel size."""
 
-    haze: float = 1.0
-    lines: float = 1.0
+    haze: np.ndarray
+    lines: np.ndarray
     ways: float = 1.0
     cover: float = 1.0
 
 
-def levels_of(haze: np.ndarray, lines: np.ndarray, ways: np.ndarray, dots: np.ndarray) -> Levels:
-    """Read the levels off the planes of a whole picture."""
+def levels_of(planes: dict[str, np.ndarray], bodies: Bodies, view: View) -> Levels:
+    """Read the levels off the planes of a whole picture.
 
-    def high(plane: np.ndarray, q: float) -> float:
-        level = plane[..., :3].reshape(-1, 3)[:: max(1, plane.shape[0] * plane.shape[1] // 4_000_000)].sum(1) / 3
-        lit = level[level > 0]
-        return float(np.quantile(lit, q)) if lit.size else 1.0
+    A cell is exposed half for itself, half as the picture is: dense ones do not burn out, faint ones stay fainter.
+    """
+    step = max(1, round((view.width * view.height / 600_000) ** 0.5))
+    y, x = np.mgrid[step // 2 : view.height : step, step // 2 : view.width : step]
+    label, depth = signed_depth(bodies, (x + 0.5 - view.ox) / view.scale, (y + 0.5 - view.oy) / view.scale)
+    n = len(bodies.centre)
 
-    cover = dots[..., 3].ravel()[:: max(1, dots.shape[0] * dots.shape[1] // 4_000_000)]
+    def by_cell(plane: np.ndarray | None) -> np.ndarray:
+        if plane is None:
+            return np.ones(n)
+        level = plane[step // 2 :: step, step // 2 :: step, :3].sum(2) / 3
+        whole = _high(level, QUANTILE)
+        own = np.full(n, whole)
+        if bodies.kind == "nebula":
+            return own
+        for cell in range(n):
+            mine = level[(label == cell) & (depth < 0)]
+            if np.count_nonzero(mine) > 40:
+                own[cell] = _high(mine, 0.99)
+        return np.sqrt(np.maximum(own, whole * 0.04) * whole)
+
+    cover = planes["dots"][::step, ::step, 3]
     cover = cover[cover > 0]
-    return Levels(high(haze, QUANTILE), high(lines, QUANTILE), high(ways, 0.993),
+    return Levels(by_cell(planes.get("haze")), by_cell(planes["lines"]),
+                  _high(planes["ways"][::step, ::step].sum(2) / 3, 0.993),
                   float(np.median(cover)) if cover.size else 1.0)  # fmt: skip
+
+
+def _high(level: np.ndarray, q: float) -> float:
+    lit = level[level > 0]
+    return float(np.quantile(lit, q)) if lit.size else 1.0
 
 
 @njit(cache=True, inline="always")
@@ -93,8 +124,8 @@ def _toned(r, g, b, full, strength, white, out):
 
 
 @njit(cache=True, parallel=True)
-def _compose(image, body, haze, lines, ways, dots, levels, ox, oy, scale, kind, centre, weight, outline, panel, tones,
-             sparse, through, ink, unit):  # fmt: skip
+def _compose(image, body, haze, lines, ways, dots, full_haze, full_lines, levels, ox, oy, scale, kind, centre, weight, outline, panel, tones,
+             sparse, through, band, ink, unit):  # fmt: skip
     """Linear light of every pixel; `body`: how much of the pixel is the body (the rest is page)."""
     height, width = image.shape[0], image.shape[1]
     n, angles = outline.shape
@@ -104,7 +135,7 @@ def _compose(image, body, haze, lines, ways, dots, levels, ox, oy, scale, kind, 
         h, s, w = np.zeros(3), np.zeros(3), np.zeros(3)
         for i in range(width):
             x, y = (i + 0.5 - ox) / scale, (j + 0.5 - oy) / scale
-            depth, disc = 1.0, 1.0
+            depth, disc, at = 1.0, 1.0, 0
             if kind != 1:
                 best, at = 1e30, 0
                 for c in range(n):
@@ -129,16 +160,20 @@ def _compose(image, body, haze, lines, ways, dots, levels, ox, oy, scale, kind, 
             body[j, i] = disc
             inside = min(max(0.5 - depth / (2 * aa), 0.0), 1.0) if kind != 1 else 1.0
             if hazy:
-                _toned(haze[j, i, 0], haze[j, i, 1], haze[j, i, 2], levels[0], 9.0, 0.42, h)
+                _toned(haze[j, i, 0], haze[j, i, 1], haze[j, i, 2], full_haze[at], 9.0, 0.18, h)
             if lined:
-                _toned(lines[j, i, 0], lines[j, i, 1], lines[j, i, 2], levels[1], 7.0 if sparse else 4.5, 0.35, s)
-            _toned(ways[j, i, 0], ways[j, i, 1], ways[j, i, 2], levels[2], 8.0, 0.22, w)
+                _toned(lines[j, i, 0], lines[j, i, 1], lines[j, i, 2], full_lines[at], 7.0 if sparse else 4.5, 0.14, s)
+            _toned(ways[j, i, 0], ways[j, i, 1], ways[j, i, 2], levels[0], 8.0, 0.22, w)
+            clear = through  # ways are not seen where the names of panels stand
+            if kind == 2 and y < centre[at, 1] - panel[1] * (1.0 - band):
+                clear = 0.0
             glow = np.exp(min(depth, 0.0) / 0.022) * inside
             rim = 0.85 * np.exp(-abs(depth) / 0.0016) if kind != 1 else 0.0
             cover = dots[j, i, 3]
             alpha = 0.0
             if cover > 0:
-                alpha = min(1.0, cover) * 0.92 if sparse else 0.62 * (1 - np.exp(-0.7 * cover / levels[3]))
+                alpha = min(1.0, cover) * 0.92 if sparse else 0.62 * (1 - np.exp(-0.7 * cover / levels[1]))
+            alpha = min(alpha * 1.45, 0.95) if ink else alpha
             gain_h, gain_s = (0.62, 0.52) if hazy else (0.0, 1.0)
             for c in range(3):
                 ground = tones[0, c] if kind != 1 else tones[1, c]
@@ -146,17 +181,17 @@ def _compose(image, body, haze, lines, ways, dots, levels, ox, oy, scale, kind, 
                 if ink:
                     value = ground * (1 - inside) + tones[1, c] * inside
                     value *= 1 - 0.45 * rim
-                    for t, gain in ((w, 0.9 * (1 - inside + inside * through)), (h, 0.75 * gain_h / 0.62), (s, 0.85)):
+                    for t, gain in ((w, 0.9 * (1 - inside + inside * clear)), (h, 0.75 * gain_h / 0.62), (s, 0.85)):
                         top = max(t[0], t[1], t[2])
-                        k = min(top * gain, 1.0)
-                        value = value * (1 - k) + k * (t[c] / max(top, 1e-6)) * 0.55
+                        k = min(top**0.6 * gain, 1.0)  # thin strokes need more ink than light
+                        value = value * (1 - k) + k * (t[c] / max(top, 1e-6)) * 0.42
                 else:
-                    value = (ground + 0.95 * w[c]) * (1 - inside) + inside * (field + through * w[c])
+                    value = (ground + 0.95 * w[c]) * (1 - inside) + inside * (field + clear * w[c])
                     value *= 1 - rim
                     value += inside * (gain_h * h[c] + gain_s * s[c])
                 if alpha > 0:
                     tint = dots[j, i, c] / cover
-                    value = value * (1 - alpha) + alpha * (tint * 0.72 if ink else tint)
+                    value = value * (1 - alpha) + alpha * (tint * 0.5 if ink else tint)
                     if not ink:
                         value += inside * 0.14 * s[c]
                 image[j, i, c] = value
@@ -222,13 +257,13 @@ def compose(bodies: Bodies, view: View, ground: Ground, planes: dict[str, np.nda
     tones = np.array([linear(ground.body), linear(ground.cell), linear(ground.glow)])
     if kind == 1 or len(bodies.centre) == 1:  # no body around: its field is the page
         tones[1] = linear(ground.page) if kind == 1 else tones[1]
-    if kind == 2 and not ground.ink:
+    if kind == 2:
         tones[0] = linear(ground.page)
     through = {0: 0.10 if len(bodies.centre) > 1 else 0.4, 1: 0.5, 2: 0.18}[kind] + (0.12 if sparse else 0.0)
     empty = np.zeros((1, 1, 3), np.float32)
     _compose(image, body, planes.get("haze", empty), planes.get("lines", empty), planes["ways"], planes["dots"],
-             np.array([levels.haze, levels.lines, levels.ways, levels.cover]), view.ox, view.oy, view.scale, kind,
-             bodies.centre, bodies.weight, bodies.outline, np.array(bodies.panel), tones, sparse, through, ground.ink,
+             levels.haze, levels.lines, np.array([levels.ways, levels.cover]), view.ox, view.oy, view.scale, kind,
+             bodies.centre, bodies.weight, bodies.outline, np.array(bodies.panel), tones, sparse, through, BAND, ground.ink,
              view.unit)  # fmt: skip
     small, strengths = [], []
     if bloom and not ground.ink:
@@ -244,7 +279,7 @@ def compose(bodies: Bodies, view: View, ground: Ground, planes: dict[str, np.nda
         small, strengths = [empty], [0.0]
     out = np.empty((view.height, view.width, 3), np.uint8)
     halo = np.array([int(ground.halo[k : k + 2], 16) / 255 for k in (1, 3, 5)] + [0.10])
-    if ground.page == "#ffffff":
+    if ground.ink or ground.page == "#ffffff":
         halo[3] = -0.75 if not ground.ink else -0.0001
     page = np.array([int(ground.page[k : k + 2], 16) / 255 for k in (1, 3, 5)])
     level = np.linspace(0, 1, 1 << 16)

@@ -59,7 +59,7 @@
   let flight = 0;
   const fly = (goal, quick) => {
     cancelAnimationFrame(flight);
-    if (quick) { [k, px, py] = goal; draw(); return; }
+    if (quick || matchMedia("(prefers-reduced-motion: reduce)").matches) { [k, px, py] = goal; draw(); return; }
     const begin = performance.now(), cx0 = (wide / 2 - px) / k, cy0 = (high / 2 - py) / k, k0 = k;
     const cx1 = (wide / 2 - goal[1]) / goal[0], cy1 = (high / 2 - goal[2]) / goal[0];
     const step = now => {

@@ -104,7 +104,11 @@ def build_scene(executable: Any, focus: str | None = None, most: int = MOST_CELL
     chunk_cell, chunk_set, vertex_chunk, vertex_rank, size = _vertex_chunks(sets, cell_of, len(cells), flow)
     count = _calls(executable)
     for cell in cells:
-        cell.calls = max(count.get(i, 1) for i in cell.sets)
+        of_calls: dict[int, int] = {}
+        for i in cell.sets:
+            n = sum(int(b.n) for b in executable.graph.compute_sets[i].blocks)
+            of_calls[count.get(i, 1)] = of_calls.get(count.get(i, 1), 0) + n
+        cell.calls = max(of_calls, key=lambda calls: (of_calls[calls], calls))  # of most of its vertices
     ends = _sample(flow, sets)
     first, pieces, data_cell = _data_chunks(executable.graph, ends, chunk_cell[vertex_chunk[ends[1]]], len(chunk_cell))
     chunk_cell = np.concatenate([chunk_cell, data_cell])
