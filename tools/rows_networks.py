@@ -151,7 +151,11 @@ def bench_scale() -> Iterator[Row]:
 
     times = {}
     for batch in (ALEXNET["batch"] // 8, ALEXNET["batch"] // 4, ALEXNET["batch"] // 2, ALEXNET["batch"]):
-        more = {"training": True, "settings": ALEXNET.get("settings"), "options": {"grain": "row", "allow_out_of_memory": True}}
+        more = {
+            "training": True,
+            "settings": ALEXNET.get("settings"),
+            "options": {"grain": "row", "allow_out_of_memory": True},
+        }
         executable, took = compiled("alexnet", batch, **more)
         times[batch] = took, executable.num_vertices, executable.num_edges
         if batch < ALEXNET["batch"]:
