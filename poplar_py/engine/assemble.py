@@ -60,4 +60,8 @@ def _host_plans(graph: Graph, schedule: Schedule, layout: Layout) -> dict[str, H
                 wanted[f"step:{step.index}"] = tensor
             if step.offset is not None:
                 wanted[f"offset:{step.index}"] = step.offset
-    return {key: HostPlan(*plan_stream(layout, tensor)) for key, tensor in wanted.items()}
+    plans: dict[int, HostPlan] = {}
+    for tensor in wanted.values():  # an input is written by its handle and by the streams of every program
+        if id(tensor) not in plans:
+            plans[id(tensor)] = HostPlan(*plan_stream(layout, tensor))
+    return {key: plans[id(tensor)] for key, tensor in wanted.items()}

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..errors import InvalidOption, PoplarError, RuntimeFault, TensorIOError, did_you_mean
-from ..graph import RemoteBuffer, StoredView
+from ..graph import RemoteBuffer, StoredView, as_stored
 from ..target import Device, Target
 from . import control
 from .executable import Executable
@@ -67,6 +67,7 @@ class BaseEngine:
 
     def _read(self, key: str, tensor: Any) -> np.ndarray:
         """The words of a tensor in its own order."""
+        tensor = as_stored(tensor)
         if isinstance(tensor, StoredView):
             words = self._read_words(key, tensor.stored).reshape(tensor.stored.shape)
             return words.transpose(tensor.order).reshape(-1)
@@ -74,7 +75,8 @@ class BaseEngine:
 
     def _write(self, key: str, tensor: Any, words: np.ndarray) -> None:
         """Write the words of a tensor given in its own order."""
-        self._write_words(key, getattr(tensor, "stored", tensor), _as_stored(tensor, words))
+        tensor = as_stored(tensor)
+        self._write_words(key, getattr(tensor, "stored", tensor), _in_stored_order(tensor, words))
 
     # life ------------------------------------------------------------------------------------------------------
 
@@ -182,9 +184,8 @@ class BaseEngine:
         words, defined = self.remote.fetch(step.stream, self._rows(step, step.destination))
         self._write(key, step.destination, words)
         if defined is not None and not defined.all():
-            self._undefine(
-                key, getattr(step.destination, "stored", step.destination), _as_stored(step.destination, defined)
-            )
+            tensor = as_stored(step.destination)
+            self._undefine(key, getattr(tensor, "stored", tensor), _in_stored_order(tensor, defined))
 
     def _to_remote(self, step: Any, key: str) -> None:
         rows, words = self._rows(step, step.source), self._read(key, step.source)
@@ -275,7 +276,7 @@ class BaseEngine:
         self.wall_seconds = 0.0
 
 
-def _as_stored(tensor: Any, words: np.ndarray) -> np.ndarray:
+def _in_stored_order(tensor: Any, words: np.ndarray) -> np.ndarray:
     """Words of a tensor given in its own order, in the order it is stored in."""
     if isinstance(tensor, StoredView):
         return np.ascontiguousarray(tensor.array(words.reshape(tensor.shape))).reshape(-1)

@@ -19,7 +19,7 @@ from ..codelet.codelet import MATRIX, SCALAR
 from ..errors import RuntimeFault
 from ..exchange.routes import Routes
 from ..exchange.transfers import Transfers
-from ..graph import Block
+from ..graph import Block, as_stored
 from . import checks
 from .base import BaseEngine
 from .executable import Executable, HostPlan
@@ -107,6 +107,7 @@ class Engine(BaseEngine):
     def _defined_words(self, key: str, tensor: Any) -> np.ndarray | None:
         if self.defined is None:
             return None
+        tensor = as_stored(tensor)
         stored = getattr(tensor, "stored", tensor)
         address, size, place = self._pieces(key, stored)
         known = np.empty(stored.size_bytes, np.uint8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import StoredView, Tensor
+from ..graph import StoredView, Tensor, as_stored
 from ..graph.variable import expand_runs
 from .layout import Layout
 from .transfers import AREA, Transfers
@@ -94,7 +94,8 @@ def _share(a: Tensor, b: Tensor) -> bool:
 
 def plan_stream(layout: Layout, tensor: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The flattened tensor as pieces for host transfers: (bytes, tile, owner, byte place), in the order in which the
-    tensor is seen, or stored where it is a stored view (the host exchanges the order then)."""
+    tensor is seen, or stored where it is one in another order (the host exchanges the order then)."""
+    tensor = as_stored(tensor)
     tensor = tensor.stored if isinstance(tensor, StoredView) else tensor
     length, tile, owner, place = _pieces(layout, tensor)
     return length * tensor.dtype.size, tile, owner, place

@@ -3,7 +3,7 @@
 from .graph import ComputeSet, DataStream, Function, Graph
 from .joined import Joined
 from .remote import RemoteBuffer
-from .stored import StoredView
+from .stored import StoredView, as_stored
 from .tensor import Tensor, Windows, append, concat
 from .variable import Variable
 from .vertices import Block, Edges, Vertex
@@ -23,5 +23,6 @@ __all__ = [
     "Vertex",
     "Windows",
     "append",
+    "as_stored",
     "concat",
 ]

@@ -101,3 +101,12 @@ class StoredView(Tensor):
     def axes(self, axis: int) -> tuple[int, ...]:
         """The stored axes of an axis."""
         return self.groups[axis]
+
+
+def as_stored(tensor: Tensor) -> Tensor:
+    """The tensor as a stored view where its axes in another order are one run of the element space; else itself."""
+    if isinstance(tensor, StoredView) or not tensor.is_affine or tensor.is_contiguous or min(tensor.strides) < 1:
+        return tensor
+    order = sorted(range(tensor.ndim), key=lambda axis: (-tensor.strides[axis], -tensor.shape[axis]))
+    stored = tensor.transpose(order)
+    return StoredView(stored, [[order.index(axis)] for axis in range(tensor.ndim)]) if stored.is_contiguous else tensor
