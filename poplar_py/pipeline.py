@@ -22,7 +22,7 @@ from .target import Device, Target
 STAGES = ("supersteps", "layout", "races", "exchange", "liveness", "memory", "executable")
 MODEL_STAGES = ("opgraph", "recompute", "lower", *STAGES)
 OPTIONS = {"allow_out_of_memory": False, "check_races": True, "check_memory": False}
-MODEL_OPTIONS = {"fold_norms": False, "recompute": "none", "optimise": "speed", "remedies": True}
+MODEL_OPTIONS = {"fold_norms": False, "recompute": "auto", "optimise": "speed", "remedies": True}
 Progress = Callable[[str, float], None]  # (stage, seconds it took)
 
 
@@ -95,8 +95,8 @@ def compile(
     of those the description has under `settings:` ({"depth": 18}); weights: a file (.npz, .safetensors) or arrays by
     path to start from; options: those of `compile_graph` and of lowering (`steps` batches a run, `grain`, `outline`,
     `available_memory_proportion`, `partials_type`), `fold_norms` (batch norms of inference become part of the weights
-    before them), `recompute` ("none", "standard", "sqrt", "optimal", "budget:BYTES") and `optimise` ("speed", "memory"), `off_chip`
-    (what streaming memory keeps), `in_place`, `remedies` (False: an error of memory comes at once, without trying what
+    before them), `recompute` ("none", "standard", "sqrt", "optimal", "budget:BYTES"; "auto": nothing where the model fits,
+    else what repeats least, see automatic.py) and `optimise` ("speed", "memory"), `off_chip` (what streaming memory keeps), `in_place`, `remedies` (False: an error of memory comes at once, without trying what
     would help).
     Raises ParseError, ModelError, FileLoadError, InvalidOption and the errors of `compile_graph`.
     """
@@ -124,6 +124,13 @@ def compile(
         if error.plan is not None and read["remedies"]:
             from .remedies import Remedies
 
+            if read["recompute"] == "auto":
+                how = {"batch": batch, "training": training, "dtype": dtype, "settings": settings, "weights": weights}
+                found = _with_less_memory(error, plain, model, target, given, stop_after, progress, how)
+                if found is not None:
+                    return found
+                read = {**read, "recompute": "none"}  # it does not help
+
             if progress:
                 progress("looking for what would make it fit", 0.0)
 
@@ -132,15 +139,55 @@ def compile(
                 options = {**given, **changes}
                 return _memory_of(other, changes.get("target", target), {**read, **options}, options)
 
-            error.remedies = Remedies(error, attempt, plain, target, given, lowered.graph.num_edges).find()
+            told = {**given, "recompute": given.get("recompute", "auto")}  # what was tried is not tried again
+            error.remedies = Remedies(error, attempt, plain, target, told, lowered.graph.num_edges).find()
             error.tell()
         raise
     executable.op_graph = opgraph
+    executable.info["recompute"] = _repeated(opgraph)
     executable.info["programs"] = list(lowered.programs)
     executable.info["outlined"] = lowered.outlined
     executable.info["in_place"] = {"taken": lowered.in_place.taken, "refused": lowered.in_place.refused}
     executable.info["plans"] = {path: plan.report() for path, plan in lowered.plans.items()}
     return executable
+
+
+def _with_less_memory(
+    error: GraphMemoryAllocationError,
+    plain: Any,
+    model: Any,
+    target: Target,
+    given: dict[str, Any],
+    stop_after: str | None,
+    progress: Progress | None,
+    how: dict[str, Any],
+) -> Any:
+    """What `compile` gives with the first setting that makes the model fit; None where none does, with what they come to
+    among the remedies of the error."""
+    from .automatic import settings_to_try
+    from .errors import Remedy
+
+    for setting in settings_to_try(error, plain):
+        options = {**given, **setting, "remedies": False}
+        try:
+            found = compile(model, target, options=options, stop_after=stop_after, progress=progress, **how)
+        except GraphMemoryAllocationError as again:
+            kind = "recompute" if setting["recompute"] != "none" else "optimise"
+            text = f"{kind}={setting[kind]} (--{kind} {setting[kind]})"
+            error.remedies.append(Remedy(kind, setting[kind], again.bytes_needed or 0, False, text))
+            continue
+        if isinstance(found, Executable):
+            found.info["recompute"]["automatic"] = setting
+        return found
+    return None
+
+
+def _repeated(opgraph: Any) -> dict[str, Any]:
+    """What recomputation did to an op graph, as an executable tells it: setting, names of the ops that repeat one of the
+    forward phase, and their work over that of the forward phase."""
+    done = opgraph.info.get("recompute") or {}
+    share = done.get("extra_work", 0.0) / max(done.get("forward_work", 1.0), 1.0)
+    return {"setting": done.get("setting", "none"), "ops": list(done.get("ops", ())), "extra_forward": share}
 
 
 def _read(model: Any, batch: Any, training: bool, dtype: Any, settings: Any, weights: Any, fold: bool) -> Any:
@@ -185,7 +232,7 @@ def save_memory(g: Any, recompute: str = "none", optimise: str = "speed") -> Any
 
     if optimise not in ("speed", "memory"):
         raise InvalidOption(f"optimise is '{optimise}'; it takes speed or memory")
-    g = repeat(g, recompute)
+    g = repeat(g, "none" if recompute == "auto" else recompute)
     return optimised(g) if optimise == "memory" else g
 
 

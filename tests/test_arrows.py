@@ -34,12 +34,13 @@ ALLOWED: dict[str, set[str]] = {
     "engine": WAIST | {"exchange", "memory"},
     # the PopLibs names are thin lists over the front half
     **{name: FRONT | {"popops", "poputil"} for name in ("popops", "poplin", "popnn", "poprand", "poputil")},
-    "weights": LEAVES | {"opgraph"},  # files of weights with the norms they were trained with are folded as op graphs are
+    "weights": LEAVES
+    | {"opgraph"},  # files of weights with the norms they were trained with are folded as op graphs are
     # these read anything
     "report": ROOMS | {"report"},
     "render": ROOMS | {"render", "report"},
 }
-SEES_ALL = {"pipeline", "remedies", "session", "training", "commands", "__main__", "__init__"}
+SEES_ALL = {"pipeline", "automatic", "remedies", "session", "training", "commands", "__main__", "__init__"}
 READERS_OF_PRINTING = {"session", "commands", "__main__", "__init__", "training"}
 
 

@@ -29,8 +29,8 @@ def add_model(parser: argparse.ArgumentParser, what: str = "what to compile") ->
     group.add_argument(
         "--recompute",
         metavar="SETTING",
-        help="repeat parts of the forward phase in the backward phase to save memory: none (default), standard, sqrt,"
-        " optimal or budget:BYTES",
+        help="repeat parts of the forward phase in the backward phase to save memory: none, standard, sqrt, optimal or"
+        " budget:BYTES; auto (default): none where the model fits, else what repeats least",
     )
     group.add_argument(
         "--grain",

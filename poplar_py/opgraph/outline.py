@@ -7,7 +7,8 @@ are hashed at once, length by length; of the sets of windows that are alike, tho
 nothing is left that saves more than the copies of its arguments and results cost.
 
 Ops that change their operands, draw random numbers (keyed by their own path) or lay out operands for other ops stay
-where they are.
+where they are. So do ops that repeat one of the forward phase (recompute.py): they sum in the order that op does, which
+depends on where its operands lie.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class _Table:
         self.g = g
         self.tiles = num_tiles
         self.place = {op: i for i, op in enumerate(g.ops)}
+        self.again = g.info.get("recompute", {}).get("ops", {})
         self.training = any(op.phase != "forward" for op in g.ops)
         self.last_use: dict[Value, int] = {}
         for i, op in enumerate(g.ops):
@@ -91,7 +93,7 @@ class _Table:
         self.work = [_vertices(op, num_tiles) for op in g.ops]
 
     def _movable(self, op: Op) -> bool:
-        if op.updates or op.kind in NEVER or (op.kind in STATIONARY and self.training):
+        if op.updates or op.kind in NEVER or (op.kind in STATIONARY and self.training) or op.name in self.again:
             return False
         return all(v.size for v in (*op.inputs, *op.outputs))
 

@@ -30,7 +30,7 @@ from .op import Op, Value
 from .order import in_step, ordered, with_ops
 from .segments import Chain, Segment, can_repeat, cut_into_segments, work
 
-SETTINGS = ("none", "standard", "sqrt", "optimal", "budget:BYTES")
+SETTINGS = ("none", "standard", "sqrt", "optimal", "budget:BYTES")  # `auto` is the pipeline's, see automatic.py
 LEAF, KEEP, SPLIT = 0, 1, 3  # as native.py numbers choices
 MOST_SEGMENTS = 160  # of chains whose segments differ: the tables are cubic
 MOST_EQUAL = 1024

@@ -128,6 +128,7 @@ def _execution(report: Any) -> dict[str, Any]:
         "seconds": report.seconds,
         "hostWallSeconds": report.host_wall_seconds,
         "cycles": report.cycles_by_phase,
+        "recomputedCycles": report.recomputed_cycles,
         "tileBalance": report.tile_balance,
         "numSupersteps": report.num_supersteps,
         "steps": [_step(report, i) for i in range(len(report.executable.steps))],

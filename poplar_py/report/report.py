@@ -91,6 +91,16 @@ class Report:
         return dict(zip(phases.PHASES, totals.tolist(), strict=True))
 
     @property
+    def recomputed_cycles(self) -> int:
+        """Cycles of the run spent in ops that repeat one of the forward phase (`recompute`)."""
+        again = frozenset(self.executable.info.get("recompute", {}).get("ops", ()))
+        if not again:
+            return 0
+        parts = [step.name.split("/") for step in self.executable.steps]
+        repeats = [any("/".join(p[:n]) in again for n in range(len(p), 0, -1)) for p in parts]
+        return int(self.step_cycles[np.array(repeats, bool)].sum())
+
+    @property
     def tile_balance(self) -> float:
         """How evenly compute is spread: tile cycles used over tile cycles waited for, 0..1, weighted by time."""
         used = waited = 0.0

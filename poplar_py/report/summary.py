@@ -56,6 +56,12 @@ def _time(report: Any) -> list[str]:
     total = report.cycles
     rows = [("total", f"{total:,} cycles, {words.duration(report.seconds)} on the chip")]
     rows += [(name, f"{count:,} ({words.share(count, total)})") for name, count in report.cycles_by_phase.items()]
+    done = report.executable.info.get("recompute", {})
+    if done.get("ops"):
+        cycles = report.recomputed_cycles
+        text = f"{cycles:,} ({words.share(cycles, total)}), {len(done['ops']):,} ops of the forward phase again"
+        chosen = ", chosen because it does not fit without" if done.get("automatic") else ""
+        rows += [("recompute", f"{text} ({done['setting']}{chosen})")]
     rows += [("tile balance", f"{report.tile_balance:.2f} (1 = every tile computes as long as the slowest)")]
     if report.host_wall_seconds:
         rows += [("simulated in", f"{words.duration(report.host_wall_seconds)} of wall time")]
