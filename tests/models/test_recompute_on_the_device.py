@@ -104,15 +104,17 @@ def not_fitting(needs: int, always: int, has: int) -> SimpleNamespace:
 
 
 def test_what_is_tried_costs_little_first_and_nothing_hopeless_is_tried() -> None:
-    g = read_model("resnet50", batch=8, training=True, settings={"depth": 18})
+    g = read_model("resnet50", batch=8, training=True, settings={"depth": 34})
     tried = list(settings_to_try(not_fitting(1000, 200, 900), g))
     assert all(set(t) <= {"recompute", "optimise"} for t in tried)
     names = [t["recompute"] for t in tried]
-    peaks = [Liveness(recompute(g, name)).peak for name in names if name != "none"]
-    extra = [recompute(g, name).info["recompute"]["extra_work"] for name in names if name != "none"]
+    repeated = [recompute(g, name) for name in names if name != "none"]
+    peaks = [Liveness(h).peak for h in repeated]
+    extra = [h.info["recompute"]["extra_work"] for h in repeated]
     assert len(peaks) >= 2 and peaks == sorted(peaks, reverse=True) and extra == sorted(extra)
     assert peaks[0] < Liveness(g).peak
-    assert list(settings_to_try(not_fitting(1000, 200, 210), g)) == []  # a hundredth of the room: nothing gives that
+    small = read_model("lenet5", training=True)
+    assert list(settings_to_try(not_fitting(1000, 200, 210), small)) == []  # a hundredth: nothing makes do with that
     evaluating = read_model("resnet8_digits", batch=32)
     assert all(t["recompute"] == "none" for t in settings_to_try(not_fitting(1000, 200, 900), evaluating))
 
