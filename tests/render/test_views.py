@@ -52,7 +52,9 @@ def test_svg_and_pages(executable, tmp_path, view):
     assert "<svg" in (tmp_path / "a.svg").read_text()[:2000]
     executable.render(tmp_path / "a.html", view=view)
     page = (tmp_path / "a.html").read_text()
-    assert ("<svg" in page or "data:image/png;base64" in page) and "http://" not in page.replace("http://www.w3.org", "")
+    assert ("<svg" in page or "data:image/png;base64" in page) and "http://" not in page.replace(
+        "http://www.w3.org", ""
+    )
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.html", "a.svg"]
 
 
@@ -98,4 +100,7 @@ def test_mistakes_are_named(executable, tmp_path, monkeypatch):
     monkeypatch.setattr(dot.sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(dot.sys, "executable", str(tmp_path / "python"))
     facts = executable.render(tmp_path / "a.png", view="operations")
-    assert re.search(r"pip install graphviz-pure.*apt-get install graphviz", facts["note"]) and (tmp_path / "a.png").is_file()
+    assert (
+        re.search(r"pip install graphviz-pure.*apt-get install graphviz", facts["note"])
+        and (tmp_path / "a.png").is_file()
+    )
