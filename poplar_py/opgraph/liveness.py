@@ -82,12 +82,13 @@ def place_values(
     kept: Collection[Value] = (),
     *,
     inputs: Iterable[Value] = (),
-    in_place: bool = True,
+    in_place: bool | Collection[str] = True,
     recomputed: Collection[str] = (),
 ) -> Places:
     """Storages of the values that `ops` make, in that order. `kept` live to the end; `inputs` from the start; other
-    values from outside are not counted and not overwritten. `recomputed` names ops that repeat one of the forward
-    phase."""
+    values from outside are not counted and not overwritten. `in_place`: whether views and results lie in the memory of
+    operands; or the kinds of ops whose results may, views then being views. `recomputed` names ops that repeat one of the
+    forward phase."""
     places = Places(len(ops))
     until = {v: i for i, op in enumerate(ops) for v in op.inputs}
     until |= dict.fromkeys(kept, len(ops) - 1)
@@ -100,7 +101,8 @@ def place_values(
         for number, value in enumerate(op.outputs):
             last, taken = until.get(value, i), None
             if in_place and number == 0:
-                taken = _viewed(places, op) if op.view_of else _overwritten(places, op, i, ends)
+                allowed = in_place is True or op.kind in in_place
+                taken = _viewed(places, op) if op.view_of else _overwritten(places, op, i, ends) if allowed else None
             if taken is None:
                 if op.kind != "constant":
                     _new(places, value, i, last, _category(op, recomputed))
@@ -165,7 +167,7 @@ class Liveness:
     `always`: bytes of what is alive throughout, by category. `live`: int64 bytes at every step, without those.
     """
 
-    def __init__(self, g: OpGraph, in_place: bool = True):
+    def __init__(self, g: OpGraph, in_place: bool | Collection[str] = True):
         self.g = g
         again = g.info.get("recompute", {}).get("ops", {})
         self.places = place_values(

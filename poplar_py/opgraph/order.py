@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .schedule import Problem
 
 
+TINY = 64  # bytes of learning rates and the like, which are there before the gradients that updates use
+
+
 def with_ops(g: OpGraph, ops: Sequence[Op]) -> OpGraph:
     """A graph of other ops, or the same in another order, over the inputs, parameters and outputs of `g`."""
     result = OpGraph(g.name)
@@ -93,7 +96,7 @@ def _eager(g: OpGraph, in_step: bool = False) -> list[Op]:
         op = ops[i]
         if op.phase == "forward" or op.name in again or op.view_of:
             return False
-        if op.updates:
+        if op.updates or (op.phase == "update" and sum(map(size_bytes, op.outputs)) <= TINY):
             return True
         if in_step and any(v.op is not None and v.op.phase == "forward" and v not in read for v in op.inputs):
             return False
@@ -124,7 +127,12 @@ def _eager(g: OpGraph, in_step: bool = False) -> list[Op]:
     for i, op in enumerate(ops):
         for v in op.inputs:
             readers.setdefault(v, []).append(i)
+    early = [i for i, op in enumerate(ops) if op.phase == "update" and not op.updates]  # what updates go by
     for i in range(len(ops)):
+        if len(result) == forward:
+            for j in early:
+                if not done[j] and frees(j):
+                    emit(j)
         if not done[i]:
             emit(i)
     return result
