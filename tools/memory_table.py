@@ -144,10 +144,13 @@ def put(text: str, kind: str, lines: Iterable[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*NETWORKS], help="networks (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"networks (default: all of {', '.join(NETWORKS)})")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/memory.md")
     given = parser.parse_args()
     names = given.names or list(NETWORKS)
+    unknown = [name for name in names if name not in NETWORKS]
+    if unknown:
+        parser.error(f"no network '{unknown[0]}'; there are {', '.join(NETWORKS)}")
     for kind in TABLES:
         head, row = TABLES[kind]
         lines = [head, rule(head)]

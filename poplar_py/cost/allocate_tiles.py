@@ -22,7 +22,7 @@ GOOD = 1.002  # peak over largest sum of live bytes at which no better placement
 FINE = 1.008  # at which it is not searched for either: the plan promises 1.01
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
-SEARCH_CELLS = 150_000_000  # sections of things the searches of one plan may look at, about 2 s
+SEARCH_CELLS = 1_500_000_000  # sections of things the searches of one plan may look at, about 2 s
 
 
 def place_tiles(

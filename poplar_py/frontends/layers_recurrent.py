@@ -4,7 +4,6 @@ As in layers.py, a class is the layer of its name in snake case. A layer is unro
 the scope `stepN`, all on the same weights.
 """
 
-
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext

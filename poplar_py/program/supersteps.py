@@ -115,7 +115,9 @@ def _alike(a: p.Copy, b: p.Copy) -> bool:
 
 def _variables(program: Any) -> set[int] | None:
     """The variables of a copy from tensor to tensor; None of other programs and of a copy within a variable."""
-    if type(program) is not p.Copy or not (isinstance(program.source, Tensor) and isinstance(program.destination, Tensor)):
+    if type(program) is not p.Copy or not (
+        isinstance(program.source, Tensor) and isinstance(program.destination, Tensor)
+    ):
         return None
     source = {v.index for v in program.source.variables()}
     destination = {v.index for v in program.destination.variables()}

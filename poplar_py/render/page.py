@@ -52,8 +52,9 @@ def page(title: str, theme: Theme, data: dict[str, Any], svg: str = "") -> str:
         "background:var(--panel);border:1px solid var(--line);box-shadow:0 4px 18px #0006;white-space:pre-line}#tip span{color:var(--faint)}"
         "#keys{position:absolute;right:14px;bottom:10px;display:flex;gap:6px}#keys button{min-width:34px;height:34px;border-radius:8px;"
         "border:1px solid var(--line);background:var(--panel);color:var(--text);font:inherit;cursor:pointer}"
-        "#head{position:absolute;left:16px;top:12px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-wrap}"
-        "#legend{position:absolute;left:16px;bottom:12px;pointer-events:none;font-size:13px}"
+        "#head,#legend{padding:6px 10px;border-radius:8px;background:color-mix(in srgb,var(--ground) 72%,transparent)}"
+        "#head:empty,#legend:empty{display:none}#head{position:absolute;left:8px;top:6px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-wrap}"
+        "#legend{position:absolute;left:8px;bottom:8px;pointer-events:none;font-size:13px}"
         "#legend i{display:inline-block;width:11px;height:11px;border-radius:6px;margin-right:8px}"
     )
     return (
