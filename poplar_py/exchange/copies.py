@@ -32,25 +32,19 @@ def plan_copy(layout: Layout, source: Tensor, destination: Tensor) -> tuple[Tran
     Without shared elements `first` does it all. With them `first` brings every piece to the area of its destination
     tile and `second` moves it from there into place.
     """
+    from .native import pair_pieces
+
     size = source.dtype.size
     no_area = np.zeros(layout.num_tiles, np.int64)
     if source.size == 0:
         return Transfers.none(), Transfers.none(), no_area
     a_length, a_tile, a_owner, a_place = _pieces(layout, source)
     b_length, b_tile, b_owner, b_place = _pieces(layout, destination)
-    a_end, b_end = np.cumsum(a_length), np.cumsum(b_length)
-    ends = np.union1d(a_end, b_end)
-    begin = np.concatenate(([0], ends[:-1]))
-    a = np.searchsorted(a_end, begin, side="right")
-    b = np.searchsorted(b_end, begin, side="right")
+    columns = np.empty((5, len(a_length) + len(b_length)), np.int64)
+    columns = columns[:, : pair_pieces(*columns, a_length, b_length)]
+    a, b, in_a, in_b, length = columns
     moves = Transfers(
-        a_tile[a],
-        a_owner[a],
-        a_place[a] + (begin - (a_end - a_length)[a]) * size,
-        b_tile[b],
-        b_owner[b],
-        b_place[b] + (begin - (b_end - b_length)[b]) * size,
-        (ends - begin) * size,
+        a_tile[a], a_owner[a], a_place[a] + in_a * size, b_tile[b], b_owner[b], b_place[b] + in_b * size, length * size
     ).merged()
     if not _share(source, destination):
         return moves, Transfers.none(), no_area

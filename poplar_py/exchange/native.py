@@ -67,6 +67,47 @@ def place_windows(tile, start, rows, cols, stride, run_start, run_tile, run_loca
 
 
 @njit(cache=True, nogil=True)
+def place_listed(
+    variable, place, tile, offset, elements, width, run_start, run_tile, run_local, run_variable, bucket, shift, total
+):
+    """Windows of listed rows that lie one after another on their vertex's tile: their variable and place into the two
+    columns, which other windows' rows of stay as they are. `width` is of every row."""
+    for v in range(offset.size - 1):
+        owner = -1
+        expected = first = 0
+        good = offset[v + 1] > offset[v]
+        for k in range(offset[v], offset[v + 1]):
+            run = _run_of(run_start, bucket, shift, elements[k])
+            end = run_start[run + 1] if run + 1 < run_start.size else total
+            at = run_local[run] + elements[k] - run_start[run]
+            if owner < 0:
+                owner, expected, first = run_variable[run], at, at
+            if run_tile[run] != tile[v] or run_variable[run] != owner or at != expected:
+                good = False
+                break
+            if elements[k] + width[k] > end:  # it leaves the run: the last element must still follow on its first
+                last = _run_of(run_start, bucket, shift, elements[k] + width[k] - 1)
+                there = run_local[last] + elements[k] + width[k] - 1 - run_start[last]
+                if run_tile[last] != tile[v] or run_variable[last] != owner or there != at + width[k] - 1:
+                    good = False
+                    break
+            expected = at + width[k]
+        if good:
+            variable[v] = owner
+            place[v] = first
+
+
+@njit(cache=True, nogil=True)
+def list_rows(window, start, length, first, rows, cols, stride):
+    """Into the first three columns the rows of windows: which window, first element, elements."""
+    k = 0
+    for v in range(first.size):
+        for j in range(rows[v]):
+            window[k], start[k], length[k] = v, first[v] + j * stride[v], cols[v]
+            k += 1
+
+
+@njit(cache=True, nogil=True)
 def unite(order, tile, start, length, size, align):
     """Overlapping or touching regions of a tile as one; regions in `order` are sorted by tile and start.
 
@@ -139,6 +180,25 @@ def split_by_runs(start, length, run_start, bucket, shift, total):
             left -= take
             k += 1
     return region, piece, size, run
+
+
+@njit(cache=True, nogil=True)
+def pair_pieces(a, b, in_a, in_b, size, a_length, b_length):
+    """Two lists of pieces of as many elements cut where either is: which piece of each, the element in it, and how many
+    elements, into columns of the length of both lists. Returns how many rows are filled."""
+    n = i = j = i_done = j_done = 0
+    while i < a_length.size and j < b_length.size:
+        take = min(a_length[i] - i_done, b_length[j] - j_done)
+        if take > 0:
+            a[n], b[n], in_a[n], in_b[n], size[n] = i, j, i_done, j_done, take
+            n += 1
+        i_done += take
+        j_done += take
+        if i_done == a_length[i]:
+            i, i_done = i + 1, 0
+        if j_done == b_length[j]:
+            j, j_done = j + 1, 0
+    return n
 
 
 @njit(cache=True, nogil=True)

@@ -76,14 +76,15 @@ def executed_sets(schedule: Schedule) -> list[int]:
 def _area(name: str, tile_bytes: np.ndarray, steps: list[int], gathers: Transfers, scatters: Transfers) -> Area:
     """An area with the bytes that come from its own tile and only change their place, or go there afterwards."""
     to, back = gathers.dst_owner == AREA, scatters.src_owner == AREA
-    tile = np.concatenate([gathers.dst_tile[to], scatters.src_tile[back]]).astype(np.int64)
-    other = np.concatenate([gathers.src_tile[to], scatters.dst_tile[back]])
-    place = np.concatenate([gathers.dst[to], scatters.src[back]]).astype(np.int64)
-    size = np.concatenate([gathers.size[to], scatters.size[back]]).astype(np.int64)
-    order = np.lexsort((other != tile, place, tile))  # a place that is filled and emptied counts once, as its filling
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(tile[order]) != 0) | (np.diff(place[order]) != 0)
-    mine = order[first & (other == tile)[order]]
+    tile = np.concatenate([gathers.dst_tile[to], scatters.src_tile[back]])
+    mine = tile == np.concatenate([gathers.src_tile[to], scatters.dst_tile[back]])
+    size = np.concatenate([gathers.size[to], scatters.size[back]])
+    if to.any() and back.any():  # a place that is filled and emptied counts once, as its filling
+        place = np.concatenate([gathers.dst[to], scatters.src[back]])
+        order = np.lexsort((~mine, place, tile))
+        first = np.ones(len(order), bool)
+        first[1:] = (np.diff(tile[order]) != 0) | (np.diff(place[order]) != 0)
+        mine[order[~first]] = False
     own = np.bincount(tile[mine], weights=size[mine], minlength=len(tile_bytes)).astype(np.int64)
     return Area(name, tile_bytes, steps, np.minimum(own, tile_bytes))
 

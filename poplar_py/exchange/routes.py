@@ -118,26 +118,28 @@ def _direct_scattered(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
     placed = Placed(np.where(nothing, NOTHING, AREA), np.zeros(n, np.int64), cols.copy())
     if edges.elements.size == 0 or nothing.all():
         return placed
-    run = np.searchsorted(layout.start, edges.elements, side="right") - 1
-    at = layout.local[run] + edges.elements - layout.start[run]
-    vertex = np.repeat(np.arange(n), size)
-    width = np.broadcast_to(np.asarray(edges.listed_width()), at.shape)
-    good = layout.tile[run] == tile[vertex]
-    if np.max(edges.width) > 1:  # the last element of a run must follow on its first
-        last = edges.elements + np.maximum(width - 1, 0)
-        end = np.searchsorted(layout.start, last, side="right") - 1
-        good &= (
-            (layout.local[end] + last - layout.start[end] - at == last - edges.elements)
-            & (layout.tile[end] == layout.tile[run])
-            & (layout.variable[end] == layout.variable[run])
-        )
-    follows = (np.diff(at) == width[:-1]) & (np.diff(layout.variable[run]) == 0)
-    follows |= vertex[1:] != vertex[:-1]
-    good[1:] &= follows
-    full = np.flatnonzero(~nothing)
-    whole = full[np.minimum.reduceat(good, offset[full])]
-    placed.owner[whole] = layout.variable[run[offset[whole]]]
-    placed.place[whole] = at[offset[whole]] * edges.dtype.size
+    from .native import place_listed
+
+    first = np.zeros(n, np.int64)
+    owner = placed.owner.copy()
+    width = np.broadcast_to(np.asarray(edges.listed_width(), np.int64), edges.elements.shape)
+    place_listed(
+        owner,
+        first,
+        tile,
+        offset,
+        edges.elements,
+        width,
+        layout.start,
+        layout.tile,
+        layout.local,
+        layout.variable,
+        layout.bucket,
+        layout.shift,
+        layout.num_elements,
+    )
+    placed.owner[~nothing] = owner[~nothing]
+    placed.place[~nothing] = first[~nothing] * edges.dtype.size
     return placed
 
 
@@ -153,11 +155,14 @@ def _rows_of(edges: Edges, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
         at = np.flatnonzero(first)
         length = np.add.reduceat(width, at) if len(at) else np.zeros(0, np.int64)
         return window[at], flat[at], length, np.zeros(len(chosen), np.int64)
-    rows = np.broadcast_to(pick(edges.rows, chosen), chosen.shape).astype(np.int64)
-    window = np.repeat(np.arange(len(chosen)), rows)
-    j = expand_runs(np.zeros(len(chosen), np.int64), rows)
-    start = edges.start[chosen][window] + j * pick(edges.stride, chosen[window])
-    length = np.broadcast_to(pick(edges.cols, chosen[window]), start.shape).astype(np.int64)
+    from .native import list_rows
+
+    rows, cols, stride = (
+        np.broadcast_to(np.asarray(pick(c, chosen), np.int64), chosen.shape)
+        for c in (edges.rows, edges.cols, edges.stride)
+    )
+    window, start, length = np.empty((3, int(rows.sum())), np.int64)
+    list_rows(window, start, length, edges.start[chosen], rows, cols, stride)
     return window, start, length, rows
 
 
@@ -177,7 +182,7 @@ def _gather_shared(layout: Layout, blocks: list[Block], routes: Routes, shared: 
         [np.full(len(p[1]), r.edges.dtype.size, np.int64) for r, p in zip(shared, parts, strict=True)]
     )
     key = tile * layout.num_elements + start
-    order = np.arange(len(key)) if (key[1:] >= key[:-1]).all() else np.argsort(key)
+    order = np.arange(len(key)) if (key[1:] >= key[:-1]).all() else np.argsort(key, kind="stable")
     place, united, area_tile, area_start, area_length, area_place, region_bytes = unite(
         order, tile, start, length, size, ALIGN
     )

@@ -73,7 +73,7 @@ def _one_of_each(moves: Transfers) -> np.ndarray:
     reach = int(moves.src.max()) + 1
     owners = int(moves.src_owner.max()) + 2
     key = (moves.src_tile.astype(np.int64) * owners + moves.src_owner + 1) * reach + moves.src
-    order = np.argsort(key)
+    order = np.argsort(key, kind="stable")  # which merges the runs that there are
     key, size = key[order], moves.size[order]
     new = np.ones(len(key), bool)
     new[1:] = (key[1:] != key[:-1]) | (size[1:] != size[:-1])

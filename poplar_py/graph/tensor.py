@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .graph import Graph
     from .variable import Variable
 
+MANY = 1 << 16  # element numbers from which a compiled loop is worth its import
 _ORIGIN = 1 << 50  # address of element 0 of the phantom memory; never read
 
 
@@ -119,9 +120,13 @@ class Tensor:
         if self.is_affine:
             return self.size == 0 or self._elements.flags.c_contiguous
         if "contiguous" not in self._known:
-            flat = self._elements.reshape(-1)
-            self._known["contiguous"] = bool(flat.size == 0 or (np.diff(flat) == 1).all())
+            self._known["contiguous"] = self.size == 0 or self._is_one_run()
         return self._known["contiguous"]
+
+    def _is_one_run(self) -> bool:
+        """Whether the element numbers, not affine and some, follow one another."""
+        ends = self._elements.item(0), self._elements.item(self.size - 1)
+        return ends[1] - ends[0] == self.size - 1 and len(self.regions()[0]) == 1
 
     def regions(self) -> tuple[np.ndarray, np.ndarray]:
         """Contiguous runs in row-major order: (start, length), int64."""
@@ -132,10 +137,9 @@ class Tensor:
     def _find_regions(self) -> tuple[np.ndarray, np.ndarray]:
         if self.size == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        if self.is_contiguous:
-            start = self.offset if self.is_affine else int(self._elements.reshape(-1)[0])
-            return np.array([start], np.int64), np.array([self.size], np.int64)
-        return runs(self.index.reshape(-1))
+        if self.is_affine and self.is_contiguous:
+            return np.array([self.offset], np.int64), np.array([self.size], np.int64)
+        return runs(self.index)
 
     def get_contiguous_regions(self) -> list[tuple[int, int]]:
         """Intervals [begin, end) of the flattened tensor that are contiguous in the element space, in order."""
@@ -155,13 +159,8 @@ class Tensor:
         if self.is_contiguous:
             return False
         if "aliases" not in self._known:
-            flat = self.index.reshape(-1)
-            low, high = int(flat.min()), int(flat.max())
-            if high - low < 8 * flat.size:
-                self._known["aliases"] = bool(np.bincount(flat - low).max() > 1)
-            else:
-                ordered = np.sort(flat)
-                self._known["aliases"] = bool((ordered[1:] == ordered[:-1]).any())
+            whole = self._known.get("whole")
+            self._known["aliases"] = whole.contains_aliases if whole is not None else _has_twice(self.index)
         return self._known["aliases"]
 
     @property
@@ -170,6 +169,8 @@ class Tensor:
 
     def variables(self) -> list[Variable]:
         """The variables this tensor has elements of, in order of their index."""
+        if "whole" in self._known:
+            return self._known["whole"].variables()
         if "variables" not in self._known:
             owner = self.graph.variable_index(self.regions()[0])
             self._known["variables"] = np.flatnonzero(np.bincount(owner)).tolist()
@@ -202,6 +203,13 @@ class Tensor:
 
     def _view(self, elements: np.ndarray) -> Tensor:
         return Tensor(self.graph, self.dtype, elements)
+
+    def _turned(self, elements: np.ndarray) -> Tensor:
+        """A view of the very same elements in another arrangement: what does not depend on it need be found once."""
+        view = self._view(elements)
+        if not view.is_affine:
+            view._known["whole"] = self._known.get("whole", self)
+        return view
 
     def _axis(self, axis: int) -> int:
         if not -self.ndim <= axis < self.ndim:
@@ -258,9 +266,9 @@ class Tensor:
                 f"{self.name} {list(self.shape)} has {self.size} elements; it cannot become {list(wanted)}"
             )
         try:
-            return self._view(np.reshape(self._elements, wanted, copy=False))
+            return self._turned(np.reshape(self._elements, wanted, copy=False))
         except ValueError:
-            return self._view(self.index.reshape(wanted))
+            return self._turned(self.index.reshape(wanted))
 
     def reshape_partial(self, begin: int, end: int, shape: Sequence[int]) -> Tensor:
         """Axes [begin, end) replaced by `shape`."""
@@ -278,7 +286,7 @@ class Tensor:
         """Axes reversed, or in the order given."""
         if permutation is not None and sorted(permutation) != list(range(self.ndim)):
             raise ShapeError(f"{list(permutation)} is no permutation of the {self.ndim} axes of {self.name}")
-        return self._view(self._elements.transpose(permutation))
+        return self._turned(self._elements.transpose(permutation))
 
     def dim_shuffle(self, permutation: Sequence[int]) -> Tensor:
         """Axis i of the result is axis permutation[i] of this tensor."""
@@ -291,10 +299,10 @@ class Tensor:
         places = [[self._axis(a) for a in axes] for axes in (source, destination)]
         if any(len(set(axes)) != len(axes) for axes in places):
             raise ShapeError(f"{self.name}: axes {list(source)} to {list(destination)} name an axis twice")
-        return self._view(np.moveaxis(self._elements, *places))
+        return self._turned(np.moveaxis(self._elements, *places))
 
     def dim_roll(self, dim: int, new_index: int = 0) -> Tensor:
-        return self._view(np.moveaxis(self._elements, self._axis(dim), self._axis(new_index)))
+        return self._turned(np.moveaxis(self._elements, self._axis(dim), self._axis(new_index)))
 
     def broadcast(self, n: int, dim: int) -> Tensor:
         """The tensor repeated n times along `dim` (whole, one after another), without storage."""
@@ -424,12 +432,38 @@ class Windows:
             )
 
 
-def runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maximal runs of consecutive numbers in `flat`: (start, length)."""
-    if flat.size == 0:
+def as_matrix(numbers: np.ndarray) -> np.ndarray:
+    """The same numbers in the same order as a matrix, not copied where their strides allow."""
+    return numbers if numbers.ndim == 2 else numbers.reshape(1, -1)
+
+
+def runs(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Maximal runs of consecutive numbers, in row-major order: (start, length)."""
+    if numbers.size == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if numbers.size >= MANY:
+        from .native import count_runs, find_runs
+
+        matrix = as_matrix(numbers)
+        start, length = np.empty((2, count_runs(matrix)), np.int64)
+        find_runs(matrix, start, length)
+        return start, length
+    flat = numbers.reshape(-1)
     first = np.concatenate(([0], np.flatnonzero(np.diff(flat) != 1) + 1))
     return flat[first], np.diff(np.append(first, flat.size))
+
+
+def _has_twice(numbers: np.ndarray) -> bool:
+    """Whether some number stands twice among them; there are some."""
+    low, high = int(numbers.min()), int(numbers.max())
+    if high - low >= 8 * numbers.size:
+        ordered = np.sort(numbers, axis=None)
+        return bool((ordered[1:] == ordered[:-1]).any())
+    if numbers.size < MANY:
+        return bool(np.bincount(numbers.reshape(-1) - low).max() > 1)
+    from .native import has_twice
+
+    return bool(has_twice(as_matrix(numbers), low, high))
 
 
 def concat(tensors: Sequence[Tensor] | Tensor, axis: Any = 0, *more: int) -> Tensor:

@@ -12,6 +12,8 @@ import numpy as np
 
 from ..dtypes import DType
 
+MANY = 1 << 16  # element numbers from which a compiled loop is worth its import
+
 
 class Variable:
     """Storage of `size` elements of one type. Made by `Graph.add_variable` and `Graph.add_constant`.
@@ -74,22 +76,48 @@ def _resolve(size: int, assignments: list[tuple[Any, Any, Any]]) -> tuple[np.nda
     start, length, tile = assignments[-1]
     if np.ndim(start) == 0 and start == 0 and length == size:
         return np.zeros(1, np.int64), np.array([tile], np.int32)
-    if (
-        np.ndim(start)
-        and start.size
-        and start[0] == 0
-        and (start[1:] == start[:-1] + length[:-1]).all()
-        and (start[-1] + length[-1] == size)
-    ):
-        return merge_runs(start[length > 0], np.broadcast_to(tile, start.shape)[length > 0])
+    columns = [_columns(*a) for a in assignments]
+    runs = _as_partition(size, *columns[-1])
+    if runs is None and len(columns) > 1:
+        runs = _as_partition(size, *(np.concatenate(c) for c in zip(*columns, strict=True)))
+    if runs is not None:
+        return merge_runs(*runs)
     dense = np.full(size, -1, np.int32)
-    for start, length, tile in assignments:
-        if np.ndim(start) == 0:
-            dense[start : start + length] = tile
+    for start, length, tile in columns:
+        if len(start) == 1:
+            dense[start[0] : start[0] + length[0]] = tile[0]
+        elif length.sum() < MANY:
+            dense[expand_runs(start, length)] = np.repeat(tile, length)
         else:
-            dense[expand_runs(start, length)] = np.repeat(np.broadcast_to(tile, start.shape), length)
+            from .native import paint
+
+            paint(dense, start, length, tile)
     first = np.concatenate(([0], np.flatnonzero(np.diff(dense)) + 1))
     return first.astype(np.int64), dense[first]
+
+
+def _columns(start: Any, length: Any, tile: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    start = np.atleast_1d(np.asarray(start, np.int64))
+    return (
+        start,
+        np.broadcast_to(np.asarray(length, np.int64), start.shape),
+        np.broadcast_to(np.asarray(tile, np.int32), start.shape),
+    )
+
+
+def _as_partition(
+    size: int, start: np.ndarray, length: np.ndarray, tile: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(start, tile) in order, where the runs cover every element once."""
+    if int(length.sum()) != size:
+        return None
+    if not (length > 0).all():
+        start, length, tile = (c[length > 0] for c in (start, length, tile))
+    if not (start[1:] > start[:-1]).all():
+        order = np.argsort(start, kind="stable")
+        start, length, tile = start[order], length[order], tile[order]
+    covered = start[0] == 0 and (start[1:] == start[:-1] + length[:-1]).all()
+    return (start, tile) if covered else None
 
 
 def merge_runs(start: np.ndarray, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,5 +131,11 @@ def expand_runs(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Every number of the runs [start, start + length), one run after another."""
     length = np.asarray(length, np.int64)
     total = int(length.sum())
+    if total >= MANY:
+        from .native import expand
+
+        out = np.empty(total, np.int64)
+        expand(out, np.broadcast_to(np.asarray(start, np.int64), length.shape), length)
+        return out
     ends = np.cumsum(length)
     return np.repeat(np.asarray(start, np.int64) - (ends - length), length) + np.arange(total, dtype=np.int64)

@@ -199,6 +199,8 @@ def _nest(counts: list[np.ndarray], strides: list[Any]) -> tuple[np.ndarray, np.
     k = expand_runs(np.zeros(len(rows), np.int64), rows)
     place = np.zeros(len(k), np.int64)
     for count, stride in zip(reversed(counts), reversed(strides), strict=True):
+        if (count == 1).all():
+            continue
         k, turn = np.divmod(k, count[piece])
         place += turn * stride
     return rows, place

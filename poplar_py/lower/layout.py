@@ -48,15 +48,12 @@ class Layout:
         """Where each block starts in the flat variable: int64 (row pieces, column pieces)."""
         return self.row_bounds[:-1, None] * self.shape[1] + self.heights[:, None] * self.col_bounds[None, :-1]
 
-    def order(self) -> np.ndarray:
-        """Place in the flat variable of every element of the matrix, int64 of `shape`."""
-        row_piece = np.repeat(np.arange(len(self.heights)), self.heights)
-        col_piece = np.repeat(np.arange(len(self.widths)), self.widths)
-        row_in = np.arange(self.shape[0]) - self.row_bounds[row_piece]
-        col_in = np.arange(self.shape[1]) - self.col_bounds[col_piece]
-        order = self.offsets[row_piece][:, col_piece]
-        order += row_in[:, None] * self.widths[col_piece][None, :]
-        order += col_in[None, :]
+    def order(self, first: int = 0) -> np.ndarray:
+        """Place of every element of the matrix in the flat variable, whose first place is `first`: int64 of `shape`."""
+        from ..graph.native import number_blocks
+
+        order = np.empty(self.shape, np.int64)
+        number_blocks(order, self.row_bounds, self.col_bounds, first)
         return order
 
     def same_as(self, other: Layout) -> bool:
@@ -145,7 +142,7 @@ def add_placed(graph: Graph, dtype: Any, layout: Layout, name: str, stationary: 
     if len(layout.widths) == 1:
         view = flat.reshape(rows, cols)
     else:
-        view = Tensor(top_of(graph), flat.dtype, layout.order() + int(flat.offset))
+        view = Tensor(top_of(graph), flat.dtype, layout.order(int(flat.offset)))
     placed = Placed(layout, flat, view, stationary)
     layouts_of(graph).add(placed)
     return placed

@@ -18,6 +18,7 @@ from ..codelet.library import OURS, Library
 from ..dtypes import BOOL, FLOAT, HALF, UNSIGNED_INT, DType, dtype
 from ..errors import GraphConnectionError, InvalidOption, ShapeError, UnknownField, did_you_mean
 from ..graph import Graph, RemoteBuffer, StoredView, Tensor, concat
+from ..graph.tensor import as_matrix
 from ..program import Copy, Execute
 from ..program import Sequence as Program
 from . import matmul as products
@@ -148,8 +149,13 @@ class Lowering:
         if placed is None or placed.view.is_contiguous:
             self.top.set_initial_value(tensor, value)
             return
-        flat = np.empty(tensor.size, value.dtype)
-        flat[(tensor.index - placed.flat.offset).reshape(-1)] = value.reshape(-1)
+        from ..graph.native import put
+
+        flat, words = (
+            np.empty(tensor.size, value.dtype),
+            f"u{value.dtype.itemsize}",
+        )  # half is unknown to compiled loops
+        put(flat.view(words), as_matrix(tensor.index), placed.flat.offset, as_matrix(value).view(words))
         self.top.set_initial_value(placed.flat, flat)
 
     def accumulator(self, element_type: DType) -> DType:

@@ -400,12 +400,9 @@ def _regular(t: Tensor, row_bounds: np.ndarray, col_bounds: np.ndarray) -> tuple
         and _nested(placed.layout.col_bounds, col_bounds)
     ):
         return start, stride
-    rows, cols = np.diff(row_bounds), np.diff(col_bounds)
-    row_piece, col_piece = np.repeat(np.arange(len(rows)), rows), np.repeat(np.arange(len(cols)), cols)
-    expected = start[row_piece][:, col_piece]
-    expected += (np.arange(t.shape[0]) - top[row_piece])[:, None] * stride[row_piece][:, col_piece]
-    expected += np.arange(t.shape[1]) - left[col_piece]
-    return (start, stride) if np.array_equal(expected, index) else None
+    from ..graph.native import are_blocks
+
+    return (start, stride) if are_blocks(index, row_bounds, col_bounds, start, stride) else None
 
 
 def _nested(outer: np.ndarray, inner: np.ndarray) -> bool:

@@ -55,9 +55,9 @@ def _covers(tensor: Tensor) -> int:
             if start[0] <= v.base and v.base + v.size <= start[0] + length[0]:
                 mask |= 1 << v.index
         return mask
-    owner = tensor.graph.variable_index(start)
+    there = np.bincount(tensor.graph.variable_index(start), weights=length)
     for v in tensor.variables():
-        if int(length[owner == v.index].sum()) == v.size and not tensor.contains_aliases:
+        if there[v.index] == v.size and not tensor.contains_aliases:
             mask |= 1 << v.index
     return mask
 
