@@ -32,9 +32,9 @@ def drawn(model: str) -> tuple[Any, dict[str, np.ndarray]]:
     return net, from_torch(net)
 
 
-def image(model: str, batch: int = 1) -> np.ndarray:
+def image(model: str, batch: int = 1, seed: int = 1) -> np.ndarray:
     side = {"alexnet": 227, "resnet50": 224}[model]
-    return np.random.default_rng(1).random((batch, 3, side, side), np.float32)
+    return np.random.default_rng(seed).random((batch, 3, side, side), np.float32)
 
 
 def device_output(executable: Any, x: np.ndarray) -> np.ndarray:
@@ -107,8 +107,8 @@ def test_outputs_in_half_are_within_its_rounding(model: str) -> None:
 
 
 TRAINING = {  # options with which batch 4 fits a gc200, and a rate at which rounding errors do not grow
-    "alexnet": ({"off_chip": "optimiser"}, 0.002),
-    "resnet50": ({"recompute": "optimal", "off_chip": "optimiser"}, 0.002),
+    "alexnet": ({"off_chip": "optimiser"}, 0.0001),
+    "resnet50": ({"recompute": "optimal", "off_chip": "optimiser"}, 0.0005),
 }
 
 
@@ -119,7 +119,7 @@ def test_the_loss_curve_of_twenty_steps_equals_pytorchs(model: str) -> None:
     text = Path(find_description(model)).read_text().split("\ntraining:")[0].replace("rate: 0.5", "rate: 0.0")
     text += f"\ntraining: {{loss: softmax_cross_entropy, optimiser: {{{optimiser}}}}}\n"
     random = np.random.default_rng(2)
-    feed = [(image(model, 4) + 0.1 * k, random.integers(0, 10, 4).astype(np.int32)) for k in range(20)]
+    feed = [(image(model, 4, k) - 0.5, random.integers(0, 10, 4).astype(np.int32)) for k in range(20)]
     executable = pp.compile(
         parse_description(text, f"{model}.yaml"), pp.Target.gc200(), batch=4, training=True, options=options
     )
