@@ -64,6 +64,7 @@ class Diagram:
     boxes: dict[str, Box] = field(default_factory=dict)
     arrows: list[Arrow] = field(default_factory=list)
     cluster_titles: dict[str, str] = field(default_factory=dict)
+    cluster_times: dict[str, int] = field(default_factory=dict)  # how many alike a cluster stands for
     legend: list[tuple[str, str, str]] = field(default_factory=list)  # shape, colour, words
 
     def draw(self) -> tuple[Figure, dict[str, Any]]:
@@ -200,7 +201,9 @@ class Diagram:
         fig = Figure(width, top + high + (70 if self.legend else 36), t, self.title)
         fig.text(_MARGIN, 46, self.title, 24, t.text, bold=True)
         fig.text(_MARGIN, 73, self.subtitle, 14, t.faint)
-        for _, x, y, w, h in frames:
+        for name, x, y, w, h in frames:
+            for k in range(min(self.cluster_times.get(name, 1) - 1, 2), 0, -1):  # those behind the first
+                fig.box(x + dx + 5 * k, y + dy + 5 * k, w, h, t.panel, t.line, 10)
             fig.box(x + dx, y + dy, w, h, t.panel, t.line, 10)
         for arrow, path in zip(self.arrows, paths, strict=True):
             _draw_arrow(fig, arrow, [(x + dx, y + dy) for x, y in path], t)
@@ -276,7 +279,7 @@ def _draw_box(fig: Figure, box: Box, x: float, y: float, t: Theme) -> None:
     w, h = box.width, box.height
     with fig.item(box.name or box.lines[0], *box.tip):
         for k in range(min(box.times - 1, 2), 0, -1):  # those behind the first
-            _outline(fig, box.shape, x - w / 2 + 5 * k, y - h / 2 - 5 * k, w, h, fill, mix(t.ground, box.colour, 0.6))
+            _outline(fig, box.shape, x - w / 2 + 5 * k, y - h / 2 + 5 * k, w, h, fill, mix(t.ground, box.colour, 0.6))
         _outline(fig, box.shape, x - w / 2, y - h / 2, w, h, fill, box.colour)
         first = y - 17 * (len(box.lines) - 1) / 2 + (10 if box.shape == "drum" else 4.5)
         shift = -6 if box.shape == "tag" else 0
