@@ -8,7 +8,7 @@ size, theme and colouring; pages, animations and thumbnails use it as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Ends:
     tint0: np.ndarray
     tint1: np.ndarray
     key: np.ndarray
+    set: int = -1
 
 
 class Picture:
@@ -109,13 +110,15 @@ class Picture:
     def _every(self) -> int:
         return max(1, round(self.scene.num_edges / STRANDS))
 
-    def ends(self, tint: np.ndarray | None = None, data: int = 0) -> Iterator[Ends]:
-        """The ends of every edge, slice by slice, each edge once."""
+    def ends(
+        self, tint: np.ndarray | None = None, data: int = 0, sets: Collection[int] | None = None
+    ) -> Iterator[Ends]:
+        """The ends of every edge, slice by slice, each edge once; `sets`: of these compute sets only."""
         scene, a = self.scene, self.arrangement
         tint = np.zeros(scene.num_vertices, np.uint16) if tint is None else tint
         cell = scene.chunk_cell.astype(np.int32)
         for cs in scene.flow.sets:
-            for part in scene.flow.edges_of(cs):
+            for part in scene.flow.edges_of(cs) if sets is None or cs.index in sets else ():
                 n = len(part.vertex)
                 ends: list[Any] = [np.empty(n, np.float32) for _ in range(4)]
                 ends += [np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)]
@@ -129,7 +132,7 @@ class Picture:
                                  a.chunk_x, a.chunk_y, a.chunk_r, *ends)  # type: ignore[call-arg] # fmt: skip
                 key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
                 ends.append(key)
-                yield Ends(part.vertex, part.is_write, *ends)
+                yield Ends(part.vertex, part.is_write, *ends, set=cs.index)
 
     def view(self, size: tuple[int, int], sides: float | None = None) -> View:
         """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""
@@ -157,8 +160,14 @@ class Picture:
         middle = float(np.quantile(np.repeat(space, np.minimum(scene.chunk_size[has], 50)), 0.35)) * view.scale
         return float(np.clip(0.42 * middle, 0.45 * view.unit, 8.0 * view.unit))
 
-    def planes(self, view: View, colours: Colours) -> dict[str, np.ndarray]:
-        """Light of edges (`lines`, `haze`, `ways`) and vertices (`dots`) in a window, float32."""
+    def planes(
+        self, view: View, colours: Colours, hear: Collection[int] | None = None, work: Collection[int] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Light of edges (`lines`, `haze`, `ways`) and vertices (`dots`) in a window, float32.
+
+        hear, work: compute sets that are lit at all, of `hear` the edges, of `work` the vertices and the edges within
+        cells; all of both where not given.
+        """
         slices = 2 if view.width * view.height <= 40_000_000 else 1
         shape = (slices, view.height, view.width)
         lines, ways = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
@@ -168,7 +177,8 @@ class Picture:
         table, where = colours.table, (view.scale, view.ox, view.oy)
         soft = 60.0 * view.unit
         lengths = np.hypot(*np.moveaxis(np.diff(self.ways, axis=1), 2, 0)).sum(1)
-        for e in self.ends(colours.of_vertex, colours.data):
+        lit = None if hear is None else {*hear, *(work or ())}
+        for e in self.ends(colours.of_vertex, colours.data, lit):
             ends = (e.x0, e.y0, e.x1, e.y1, e.cell0, e.cell1)
             if haze is not None:
                 raster.draw_haze(haze, *ends, e.tint0, e.tint1, e.key, table, HAZE_POINTS, *where)
@@ -176,6 +186,8 @@ class Picture:
             raster.draw_lines(
                 lines, *ends, e.tint0, e.tint1, e.key, table, every, np.uint64(self.seed), *where, 1.0, soft
             )
+            if hear is not None and e.set not in hear:
+                continue
             raster.draw_ways(
                 ways, *ends, e.key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
             )
@@ -184,7 +196,9 @@ class Picture:
             found["haze"] = raster.summed(haze)
         dots = np.zeros((*shape, 4), np.float32)
         a = self.arrangement
-        raster.draw_dots(dots, a.x, a.y, colours.of_vertex, table, self.dot(view), *where)
+        for first, last in [(0, len(a.x))] if work is None else [self.scene.set_range(i) for i in sorted(work)]:
+            part = slice(first, last)
+            raster.draw_dots(dots, a.x[part], a.y[part], colours.of_vertex[part], table, self.dot(view), *where)
         found["dots"] = raster.summed(dots)
         return found
 

@@ -124,7 +124,7 @@ class Textbook:
             else:
                 wide = max([wide, *(text_width(s, 11) for s in t.slots)])
                 t.width = wide + (42 if t.shape == "tag" else 26)
-                t.height = t.head + SLOT * len(t.slots) + (0 if t.slots else 0)
+                t.height = t.head + SLOT * len(t.slots)
 
     def _columns(self) -> list[list[Thing]]:
         used = sorted({t.column for t in self.things.values()})
