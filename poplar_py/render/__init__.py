@@ -115,10 +115,8 @@ def check_names(
         _check(what, value, known)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InvalidOption(
-            f"{path.name}: pictures are written as {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}"
-            + ("; a run in time with --animate, or `executable.animate`" if suffix in MOVING else "")
-        )
+        near = " A run in time: --animate, or `animate`" if suffix in MOVING else did_you_mean(suffix, SUFFIXES)
+        raise InvalidOption(f"{path.name}: pictures are written as {', '.join(SUFFIXES)}.{near}")
     _writable(path)
 
 
@@ -128,7 +126,7 @@ def check_moving(path: str | Path, theme: str) -> str:
     _check("theme", theme, THEMES)
     suffix = path.suffix.lower()
     if suffix not in MOVING:
-        raise InvalidOption(f"{path.name}: runs are written as {', '.join(MOVING)}{did_you_mean(suffix, MOVING)}")
+        raise InvalidOption(f"{path.name}: runs are written as {', '.join(MOVING)}.{did_you_mean(suffix, MOVING)}")
     _writable(path)
     return suffix
 
