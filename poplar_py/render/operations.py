@@ -85,7 +85,10 @@ def _fold(ops: list[dict]) -> tuple[dict[str, str], dict[str, int]]:
 
 
 def _sign(op: dict, own: set[str], producer: dict[str, str]) -> tuple:
-    inputs = tuple("inner" if producer.get(n) in own else "outer" if n in producer else plain(n) for n in op["inputs"])
+    inputs = tuple(
+        "inner" if producer.get(n) in own else "outer" if n in producer or "/" not in n else plain(n)
+        for n in op["inputs"]
+    )
     outputs = tuple((str(o["dtype"]), tuple(o["shape"])) for o in op["outputs"])
     return plain(op["name"]), op["kind"], outputs, inputs
 
