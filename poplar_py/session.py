@@ -100,7 +100,7 @@ class Report(_Report):
 class _Reporting:
     def profile(self) -> Report:
         """What has been run so far, priced: a `poplar_py.report.Report` that shows itself."""
-        return Report.of_engine(self)
+        return Report.of_engine(self)  # type: ignore[return-value]
 
     get_report = profile
 

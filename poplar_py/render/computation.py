@@ -22,6 +22,7 @@ from .canvas import save_png
 from .colours import Colours, linear
 from .hierarchy import MOST_CELLS, PHASES
 from .labels import (
+    Label,
     Pen,
     cell_labels,
     place_labels,
@@ -43,6 +44,7 @@ STRANDS = 1_200_000  # of those edges are lines as well
 WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
 WAY_POINTS = 60_000_000  # of all of them together
 STRIP = 36_000_000  # pixels drawn at a time
+MOST_SIDES = 0.36  # of the width, for labels on each side
 CLOSE = 3  # cells up to which compute sets are named instead
 NAMED = 250  # vertices up to which each of those is named by its codelet
 STYLES = ("tissue", "nebula", "plate")
@@ -132,14 +134,14 @@ class Picture:
                                  a.chunk_x, a.chunk_y, a.chunk_r, *ends)  # type: ignore[call-arg] # fmt: skip
                 key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
                 ends.append(key)
-                yield Ends(part.vertex, part.is_write, *ends, set=cs.index)
+                yield Ends(part.vertex, part.is_write, *ends, cs.index)
 
     def view(self, size: tuple[int, int], sides: float | None = None) -> View:
         """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""
         width, height = size
         unit = height / 1080
         if self.style == "plate":
-            room = (width * 0.965, height - 190 * unit)
+            room = (width * 0.79, height - 190 * unit)  # legends stand at its sides
             middle = (width / 2, 105 * unit + room[1] / 2)
         elif self.style == "nebula":
             room = (width * (1 - 2 * (0.16 if sides is None else sides)), height * 0.86)
@@ -158,7 +160,8 @@ class Picture:
         has = scene.chunk_size > 0
         space = self.arrangement.chunk_r[has] / np.sqrt(scene.chunk_size[has])
         middle = float(np.quantile(np.repeat(space, np.minimum(scene.chunk_size[has], 50)), 0.35)) * view.scale
-        return float(np.clip(0.42 * middle, 0.45 * view.unit, 8.0 * view.unit))
+        least = 0.75 if self.style == "plate" else 0.45
+        return float(np.clip(0.42 * middle, least * view.unit, 8.0 * view.unit))
 
     def planes(
         self, view: View, colours: Colours, hear: Collection[int] | None = None, work: Collection[int] | None = None
@@ -243,8 +246,8 @@ def draw_computation(
     from .. import __version__
 
     picture = Picture(executable, focus, style, seed, size[0] / size[1])
-    view = picture.view(size)
     colours = Colours(picture.scene, color, palette, theme == "dark")
+    view = picture.view(size) if bare else view_with_labels(picture, size, colours)
     image = Image.fromarray(picture.draw(view, theme, colours))
     title = executable.name + (f" / {focus}" if focus else "")
     scene = picture.scene
@@ -271,23 +274,44 @@ def counts_of(executable: Any, vertices: int, edges: int) -> str:
     )
 
 
+def _labels(picture: Picture, view: View, colours: Colours) -> tuple[list[Label], tuple[float, float, float, float]]:
+    """Labels of cells, or of compute sets where the cells are few, and the room (left, top, right, bottom) they have."""
+    scene, unit = picture.scene, view.unit
+    below = max(150, 60 + 26 * len(colours.legend)) * unit
+    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - below)
+    if len(scene.cells) <= CLOSE:
+        return set_labels(picture, view, colours), room
+    return cell_labels(scene, picture.bodies, view, colours.label), room
+
+
+def view_with_labels(picture: Picture, size: tuple[int, int], colours: Colours) -> View:
+    """The whole picture with room at its sides for the longest label."""
+    view = picture.view(size)
+    if picture.style == "plate":
+        return view
+    for _ in range(4):
+        labels, room = _labels(picture, view, colours)
+        place_labels(labels, picture.bodies, view, room)
+        over = max((max(room[0] - b.box[0], b.box[2] - room[2]) for b in labels), default=0.0)
+        taken = view.ox / view.width - view.scale * picture.bodies.half[0] / view.width
+        if over <= 0 or taken > MOST_SIDES:
+            break
+        view = picture.view(size, taken + 1.02 * over / view.width)
+    return view
+
+
 def write_words(image: Any, picture: Picture, view: View, theme: str, colours: Colours, title: str) -> None:
     """Title, counts, labels, legends and the corner that says what the picture is."""
     from .. import __version__
 
     scene, unit = picture.scene, view.unit
     pen = Pen(image, ground_of(theme, picture.style), unit)
-    legend_room = 60 + 26 * len(colours.legend)
-    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - max(150, legend_room) * unit)
     if picture.style == "plate":
         write_panels(pen, scene, cell_labels(scene, picture.bodies, view, colours.label), picture.bodies, view)
     else:
-        is_close = len(scene.cells) <= CLOSE
-        if is_close and scene.num_vertices <= NAMED:
+        if len(scene.cells) <= CLOSE and scene.num_vertices <= NAMED:
             write_codelets(pen, picture, view, colours)
-        labels = (
-            set_labels(picture, view, colours) if is_close else cell_labels(scene, picture.bodies, view, colours.label)
-        )
+        labels, room = _labels(picture, view, colours)
         size = place_labels(labels, picture.bodies, view, room)
         write_labels(pen, labels, size, theme == "dark")
     off = scene.traffic - np.diag(np.diag(scene.traffic))

@@ -27,7 +27,7 @@ def picture_bytes(executable: Any, size: tuple[int, int]) -> bytes | None:
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "thumbnail.png"
-            render(executable, path, **({} if executable.num_vertices <= FEW_VERTICES else {"size": size}))
+            render(executable, path, size=None if executable.num_vertices <= FEW_VERTICES else size)
             kept[size] = path.read_bytes()
     return kept[size]
 

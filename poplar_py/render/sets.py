@@ -81,12 +81,12 @@ def sets_figure(executable: Any, theme: str, focus: str | None, program: int) ->
         ends = (_key(shown[group[a]]), _key(shown[group[b]]))
         if ends[0] != ends[1]:
             between.setdefault(ends, []).extend(v for v in variables if v not in between.get(ends, ()))
-    for (a, b), variables in between.items():
+    for (source, target), variables in between.items():
         total = sum(graph.variables[v].size * graph.variables[v].dtype.size for v in variables)
         label = size(total) if len(between) <= FEW_ARROWS else ""
-        again = list(diagram.boxes).index(a) > list(diagram.boxes).index(b)
+        again = list(diagram.boxes).index(source) > list(diagram.boxes).index(target)
         width = float(np.clip(0.5 * np.log10(max(total, 10)), 0.8, 4.0))
-        diagram.arrows.append(Arrow(a, b, label, mix(t.line, t.faint, 0.6), dash=again, width=width))
+        diagram.arrows.append(Arrow(source, target, label, mix(t.line, t.faint, 0.6), dash=again, width=width))
     kinds = dict.fromkeys(b.colour for b in diagram.boxes.values())
     named = {c: KIND_NAMES[k] for k, c in KINDS.items()} | {c: p for p, c in PHASES.items()}
     diagram.legend = [("box", c, named[c]) for c in kinds]

@@ -202,7 +202,8 @@ class Textbook:
             fig.text(middle, top + 18, title, 13, self.theme.faint, bold=True, anchor="middle")
 
     def _draw_wires(self, fig: Figure, columns: list[list[Thing]]) -> list[tuple[float, float, str, str]]:
-        t, labels, taken = self.theme, [], {}
+        t, labels = self.theme, []
+        taken: dict[int, list[float]] = {}
         number = {id(thing): c for c, column in enumerate(columns) for thing in column}
         for i, wire in enumerate(self.wires):
             a, b = self.things[wire.source], self.things[wire.target]

@@ -34,7 +34,8 @@ def vertices_figure(executable: Any, theme: str, focus: str | None = None) -> tu
     counts = f"{counted(executable.num_vertices, 'vertex', 'vertices')}, {counted(executable.num_edges, 'edge')}"
     page = Textbook(t, executable.name, f"{counts} in {counted(len(sets), 'compute set')}, on {executable.target.name}")
     page.copy_colour = PHASES["update"]
-    columns, uses = {}, {}
+    columns: dict[int, int] = {}
+    uses: dict[int, set[tuple[int, ...]]] = {}
     for number, cs in enumerate(sets):
         cycles = f"   {step_of[cs.index].cycles:,} cycles" if cs.index in step_of else ""
         page.frames[f"cs{cs.index}"] = f"{cs.name}{cycles}"

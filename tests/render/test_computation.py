@@ -307,3 +307,14 @@ def test_the_same_bytes_from_another_process(net, tmp_path):
         found.append(path.read_bytes())
     net.render(tmp_path / "here.png", size=640, seed=5)
     assert found[0] == found[1] == (tmp_path / "here.png").read_bytes()
+
+
+@pytest.mark.parametrize("style", ["tissue", "nebula"])
+@pytest.mark.parametrize("size", [(1600, 900), (1000, 1000)])
+def test_no_label_is_cut_at_the_sides(lenet, style, size):
+    picture = Picture(lenet, style=style, aspect=size[0] / size[1])
+    colours = Colours(picture.scene, "layer", "vivid", True)
+    view = computation.view_with_labels(picture, size, colours)
+    labels, room = computation._labels(picture, view, colours)
+    place_labels(labels, picture.bodies, view, room)
+    assert labels and all(room[0] <= b.box[0] and b.box[2] <= room[2] for b in labels)
