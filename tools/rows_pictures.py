@@ -17,7 +17,12 @@ MODELS = (  # name, how to compile, seconds, GB
     ("resnet50, inference", ("resnet50",), 45.0, 4.0),
     ("resnet50, training", ("resnet50", "--training", "--allow-out-of-memory"), 45.0, 4.0),
     ("resnet50, training, rows", ("resnet50", "--training", "--grain", "row", "--allow-out-of-memory"), 45.0, 4.0),
-    ("alexnet, training, rows", ("alexnet", "--training", "--batch", "496", "--grain", "row", "--allow-out-of-memory"), 180.0, 8.0),
+    (
+        "alexnet, training, rows",
+        ("alexnet", "--training", "--batch", "496", "--grain", "row", "--allow-out-of-memory"),
+        180.0,
+        8.0,
+    ),
 )
 DRAW = """
 import json, resource, sys, time

@@ -152,16 +152,15 @@ class Picture:
         scale = min(room[0] / (2 * self.bodies.half[0]), room[1] / (2 * self.bodies.half[1]))
         return View(width, height, scale, *middle, unit)
 
-    def dot(self, view: View) -> float:
-        """Radius of a vertex in pixels: a part of the space it has, within limits."""
+    def dot(self, view: View, cell: int = -1) -> float:
+        """Radius of a vertex in pixels: a part of the space it has, within limits; `cell`: as its own vertices have it."""
         scene = self.scene
-        if not scene.num_vertices:
+        has = (scene.chunk_size > 0) & ((scene.chunk_cell == cell) | (cell < 0))
+        if not has.any():
             return 1.0
-        has = scene.chunk_size > 0
         space = self.arrangement.chunk_r[has] / np.sqrt(scene.chunk_size[has])
         middle = float(np.quantile(np.repeat(space, np.minimum(scene.chunk_size[has], 50)), 0.35)) * view.scale
-        least = 0.75 if self.style == "plate" else 0.45
-        return float(np.clip(0.42 * middle, least * view.unit, 8.0 * view.unit))
+        return float(np.clip(0.42 * middle, 0.45 * view.unit, (8.0 if cell < 0 else 3.0) * view.unit))
 
     def planes(
         self, view: View, colours: Colours, hear: Collection[int] | None = None, work: Collection[int] | None = None
@@ -199,9 +198,16 @@ class Picture:
             found["haze"] = raster.summed(haze)
         dots = np.zeros((*shape, 4), np.float32)
         a = self.arrangement
-        for first, last in [(0, len(a.x))] if work is None else [self.scene.set_range(i) for i in sorted(work)]:
+        parts = [(0, len(a.x), self.dot(view))]
+        if work is not None:
+            parts = [(*self.scene.set_range(i), parts[0][2]) for i in sorted(work)]
+        elif self.style == "plate":  # panels are alike in size, whatever is in them
+            parts = [
+                (*self.scene.set_range(i), self.dot(view, k)) for k, c in enumerate(self.scene.cells) for i in c.sets
+            ]
+        for first, last, radius in parts:
             part = slice(first, last)
-            raster.draw_dots(dots, a.x[part], a.y[part], colours.of_vertex[part], table, self.dot(view), *where)
+            raster.draw_dots(dots, a.x[part], a.y[part], colours.of_vertex[part], table, radius, *where)
         found["dots"] = raster.summed(dots)
         return found
 

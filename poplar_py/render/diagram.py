@@ -165,9 +165,12 @@ class Diagram:
         if self.across:
             centres = [(y, x) for x, y in centres]
             paths = [[(y, x) for x, y in path] for path in paths]
-        trimmed, spots = [], []
+        trimmed: list[list[Point]] = []
+        spots: list[Point | None] = []
+        taken = [(x - b.width / 2, y - b.height / 2, x + b.width / 2, y + b.height / 2)
+                 for b, (x, y) in zip(self.boxes.values(), centres, strict=True)]  # fmt: skip
         for arrow, path in zip(self.arrows, paths, strict=True):
-            spots.append(_middle(path) if arrow.label else None)
+            spots.append(_free_spot(path, text_width(arrow.label, 11) / 2 + 3, taken) if arrow.label else None)
             end = _shorten(path)
             trimmed.append(_shorten(end[::-1])[::-1] if arrow.both else end)
         return centres, trimmed, spots, False
@@ -342,13 +345,23 @@ def _shorten(path: list[Point]) -> list[Point]:
     return [*path[:-1], (x1 - (x1 - x0) / long * back, y1 - (y1 - y0) / long * back)]
 
 
-def _middle(path: list[Point]) -> Point:
+def _free_spot(path: list[Point], half: float, taken: list[tuple[float, float, float, float]]) -> Point:
+    """A place on a path for a label `2 * half` wide that touches nothing taken, near the middle; it is taken then."""
     from .figure import flatten
 
     p = np.asarray(flatten(path))
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(p, axis=0).T))])
-    half = along[-1] / 2
-    return float(np.interp(half, along, p[:, 0])), float(np.interp(half, along, p[:, 1]))
+    spots = []
+    for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78, 0.15, 0.85):
+        x, y = (float(np.interp(along[-1] * share, along, p[:, k])) for k in (0, 1))
+        spots.append((x, y))
+        mine = (x - half, y - 8, x + half, y + 8)
+        if not any(mine[0] < t[2] and t[0] < mine[2] and mine[1] < t[3] and t[1] < mine[3] for t in taken):
+            break
+    else:
+        x, y = spots[0]
+    taken.append((x - half, y - 8, x + half, y + 8))
+    return x, y
 
 
 def _inside(frame: tuple, point: Point) -> bool:

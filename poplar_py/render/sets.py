@@ -58,19 +58,26 @@ def sets_figure(executable: Any, theme: str, focus: str | None, program: int) ->
     members: dict[tuple[str, str], list[int]] = {}
     for i in steps:
         members.setdefault(group[i], []).append(i)
-    keys = list(members)
-    signs = [(plain(k[0]), k[1] if together else "", tuple(_sign(graph, costs, i) for i in members[k])) for k in keys]
+    # what is compared to fold repeats: groups of sets as they are drawn, or the sets of a block all together
+    units: dict[str, list[tuple[str, str]]] = {}
+    for key in members:
+        units.setdefault(_key(key) if together else blocks[key[0]], []).append(key)
+    signs = [
+        tuple((plain(k[0]), k[1] if together else "", *(_sign(graph, costs, i) for i in members[k])) for k in keys)
+        for keys in units.values()
+    ]
+    folded = list(units.values())
     shown: dict[tuple[str, str], tuple[str, str]] = {}
     many: dict[str, int] = {}
     for start, period, times in runs(signs):
         for k in range(period):
-            key = keys[start + k]
-            for r in range(times):
-                shown[keys[start + r * period + k]] = key
-            runs_of = {calls[i] for i in members[key]}
-            alike = max(times, runs_of.pop() if len(runs_of) == 1 else 1)
-            _set_box(diagram, graph, key, members[key], costs, alike, together, executable.target.num_tiles)
-            many[_frame(key[0], blocks)] = many.get(_frame(key[0], blocks), 0) + 1
+            for place, key in enumerate(folded[start + k]):
+                for r in range(times):
+                    shown[folded[start + r * period + k][place]] = key
+                runs_of = {calls[i] for i in members[key]}
+                alike = max(times, runs_of.pop() if len(runs_of) == 1 else 1)
+                _set_box(diagram, graph, key, members[key], costs, alike, together, executable.target.num_tiles)
+                many[_frame(key[0], blocks)] = many.get(_frame(key[0], blocks), 0) + 1
     for box in diagram.boxes.values():
         frame = _frame(box.name, blocks)
         if not together and many.get(frame, 0) > 1:
