@@ -11,6 +11,7 @@ from typing import Any
 from .engine.engine import Engine as _Engine
 from .engine.executable import Executable as _Executable
 from .engine.reference import ReferenceEngine as _ReferenceEngine
+from .report.report import Report as _Report
 
 
 class Executable(_Executable):
@@ -49,13 +50,57 @@ class Executable(_Executable):
 
         return render(self, path, view=view, **options)
 
+    def animate(self, path: str | Path, **options: Any) -> dict[str, Any]:
+        """Draw a run in time as .mp4, .webp or .gif; see `poplar_py.render.animate`."""
+        from .render import animate
+
+        return animate(self, path, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """A picture of the graph, for notebooks; none of graphs that would keep a notebook waiting."""
+        from .render import thumbnail
+
+        return thumbnail(self)
+
+    def _repr_html_(self) -> str:
+        """The counts, and the picture, for notebooks."""
+        from .render.notebook import executable_html
+
+        return executable_html(self)
+
+
+class Report(_Report):
+    __doc__ = _Report.__doc__
+
+    def render(self, path: str | Path, view: str = "timeline", **options: Any) -> dict[str, Any]:
+        """Draw what was run: timeline, exchange or tiles; see `poplar_py.render.render`."""
+        from .render import render
+
+        return render(self.executable, path, view=view, profile=self, **options)
+
+    def animate(self, path: str | Path, **options: Any) -> dict[str, Any]:
+        """Draw what was run, in the order it ran, as .mp4, .webp or .gif; see `poplar_py.render.animate`."""
+        from .render import animate
+
+        return animate(self.executable, path, profile=self, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """The timeline, for notebooks."""
+        from .render.notebook import report_bytes
+
+        return report_bytes(self)
+
+    def _repr_html_(self) -> str:
+        """The summary and the timeline, for notebooks."""
+        from .render.notebook import report_html
+
+        return report_html(self)
+
 
 class _Reporting:
-    def profile(self) -> Any:
-        """What has been run so far, priced: a `poplar_py.report.Report`."""
-        from .report import Report
-
-        return Report.of_engine(self)
+    def profile(self) -> Report:
+        """What has been run so far, priced: a `poplar_py.report.Report` that shows itself."""
+        return Report.of_engine(self)  # type: ignore[return-value]
 
     get_report = profile
 

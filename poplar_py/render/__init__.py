@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,14 @@ from ..errors import FileLoadError, InvalidOption, did_you_mean
 
 VIEWS = ("computation", "operations", "compute-sets", "program", "exchange", "timeline", "tiles", "memory")
 SUFFIXES = (".png", ".svg", ".html")
+STYLES = ("tissue", "nebula", "plate")
+COLOURS = ("layer", "kind", "phase", "tile", "cycles")
+PALETTES = ("vivid", "safe")
+THEMES = ("dark", "light", "print")
+MOVING = (".mp4", ".webp", ".gif")
 FEW_VERTICES = 40  # up to here the computation view names every vertex
 
-__all__ = ["VIEWS", "animate", "render"]
+__all__ = ["VIEWS", "animate", "render", "thumbnail"]
 
 
 def render(
@@ -39,18 +45,8 @@ def render(
     seed: another arrangement; detail: width of the deepest level of a page. Returns the counts drawn, the path, the seconds taken, and `note` where something could be better.
     Raises InvalidOption, FileLoadError.
     """
-    from .palette import THEMES
-
     path = Path(path)
-    _check("view", view, VIEWS)
-    _check("theme", theme, THEMES)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InvalidOption(
-            f"{path.name}: pictures are written as {', '.join(SUFFIXES)}{did_you_mean(suffix, SUFFIXES)}"
-        )
-    if not path.parent.is_dir():
-        raise FileLoadError(f"cannot write {path}: there is no folder {path.parent}")
+    check_names(path, view, theme=theme, **more)
     _known_focus(executable, focus)
     _known_program(executable, program)
     begin = time.perf_counter()
@@ -76,27 +72,72 @@ def animate(
 ) -> dict[str, Any]:
     """A run in time as .gif, .webp or .mp4: the graph, its supersteps lighting up in the order they ran.
 
-    The order is that of `profile` (a Report), else of one run of `program`. size: as of `render`, default 1280x720.
-    Returns frames, supersteps, path, seconds. Raises InvalidOption, FileLoadError, and MissingTool where .mp4 is asked
-    for without imageio-ffmpeg.
+    The order is that of `profile` (a Report), else of one run of `program`. size: as of `render`, default 1280x720
+    (of .gif 960x540). Every frame is as many cycles as any other: long supersteps take long.
+    Returns frames, supersteps, cycles, path, seconds. Raises InvalidOption, FileLoadError, and MissingTool where .mp4 is
+    asked for without imageio-ffmpeg.
     """
     from .animation import animate as draw
-    from .palette import THEMES
 
     path = Path(path)
-    _check("theme", theme, THEMES)
-    if not path.parent.is_dir():
-        raise FileLoadError(f"cannot write {path}: there is no folder {path.parent}")
+    suffix = check_moving(path, theme)
+    if not 1 <= frames_per_second <= 60:
+        raise InvalidOption(f"{frames_per_second} frames a second: give 1 to 60")
     _known_focus(executable, focus)
     _known_program(executable, program)
     begin = time.perf_counter()
+    shape = _size(size or ((960, 540) if suffix == ".gif" else (1280, 720)))
     try:
-        facts = draw(
-            executable, path, theme, focus, _size(size or (1280, 720)), seed, profile, program, frames_per_second
-        )
+        facts = draw(executable, path, theme, focus, shape, seed, profile, program, frames_per_second)
     except OSError as problem:
         raise FileLoadError(f"cannot write {path}: {problem.strerror or problem}") from None
     return {"path": str(path), **facts, "seconds": round(time.perf_counter() - begin, 3)}
+
+
+def thumbnail(executable: Any, size: tuple[int, int] = (1120, 630)) -> bytes | None:
+    """A PNG of the computation view for notebooks; None of more than THUMBNAIL edges, or without Pillow.
+
+    The bytes are kept with the executable, since notebooks ask for them more than once.
+    """
+    from .notebook import picture_bytes
+
+    return picture_bytes(executable, size)
+
+
+def check_names(
+    path: str | Path, view: str, *, theme: str = "dark", style: str = "tissue", color: str = "layer",
+    palette: str = "vivid", **_: Any,
+) -> None:  # fmt: skip
+    """Raise for what no executable could be drawn as: InvalidOption, and FileLoadError where there is no folder."""
+    path = Path(path)
+    named = ("view", view, VIEWS), ("theme", theme, THEMES), ("style", style, STYLES), ("color", color, COLOURS)
+    for what, value, known in (*named, ("palette", palette, PALETTES)):
+        _check(what, value, known)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        near = " A run in time: --animate, or `animate`" if suffix in MOVING else did_you_mean(suffix, SUFFIXES)
+        raise InvalidOption(f"{path.name}: pictures are written as {', '.join(SUFFIXES)}.{near}")
+    _writable(path)
+
+
+def check_moving(path: str | Path, theme: str) -> str:
+    """The suffix of a run in time; raises as `check_names`."""
+    path = Path(path)
+    _check("theme", theme, THEMES)
+    suffix = path.suffix.lower()
+    if suffix not in MOVING:
+        raise InvalidOption(f"{path.name}: runs are written as {', '.join(MOVING)}.{did_you_mean(suffix, MOVING)}")
+    _writable(path)
+    return suffix
+
+
+def _writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileLoadError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise FileLoadError(f"cannot write {path}: it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise FileLoadError(f"cannot write {path}: permission denied")
 
 
 def _known_program(executable: Any, program: int) -> None:
@@ -175,12 +216,9 @@ def _draw(executable, path, view, focus, size, theme, seed, profile, program, mo
 
 
 def _computation(executable, path, focus, size, theme, seed, more) -> dict[str, Any]:
-    from .colours import COLOURS, PALETTES
-    from .computation import STYLES, draw_computation
+    from .computation import draw_computation
     from .scene import chosen_sets
 
-    for what, known in (("style", STYLES), ("color", COLOURS), ("palette", PALETTES)):
-        _check(what, more.get(what, known[0]), known)
     odd = set(more) - {"style", "color", "palette", "bare", "detail"}
     if odd:
         raise InvalidOption(

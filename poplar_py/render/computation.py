@@ -8,7 +8,7 @@ size, theme and colouring; pages, animations and thumbnails use it as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .canvas import save_png
 from .colours import Colours, linear
 from .hierarchy import MOST_CELLS, PHASES
 from .labels import (
+    Label,
     Pen,
     cell_labels,
     place_labels,
@@ -43,6 +44,7 @@ STRANDS = 1_200_000  # of those edges are lines as well
 WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
 WAY_POINTS = 60_000_000  # of all of them together
 STRIP = 36_000_000  # pixels drawn at a time
+MOST_SIDES = 0.36  # of the width, for labels on each side
 CLOSE = 3  # cells up to which compute sets are named instead
 NAMED = 250  # vertices up to which each of those is named by its codelet
 STYLES = ("tissue", "nebula", "plate")
@@ -64,6 +66,7 @@ class Ends:
     tint0: np.ndarray
     tint1: np.ndarray
     key: np.ndarray
+    set: int = -1
 
 
 class Picture:
@@ -109,13 +112,15 @@ class Picture:
     def _every(self) -> int:
         return max(1, round(self.scene.num_edges / STRANDS))
 
-    def ends(self, tint: np.ndarray | None = None, data: int = 0) -> Iterator[Ends]:
-        """The ends of every edge, slice by slice, each edge once."""
+    def ends(
+        self, tint: np.ndarray | None = None, data: int = 0, sets: Collection[int] | None = None
+    ) -> Iterator[Ends]:
+        """The ends of every edge, slice by slice, each edge once; `sets`: of these compute sets only."""
         scene, a = self.scene, self.arrangement
         tint = np.zeros(scene.num_vertices, np.uint16) if tint is None else tint
         cell = scene.chunk_cell.astype(np.int32)
         for cs in scene.flow.sets:
-            for part in scene.flow.edges_of(cs):
+            for part in scene.flow.edges_of(cs) if sets is None or cs.index in sets else ():
                 n = len(part.vertex)
                 ends: list[Any] = [np.empty(n, np.float32) for _ in range(4)]
                 ends += [np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint16)]
@@ -129,14 +134,14 @@ class Picture:
                                  a.chunk_x, a.chunk_y, a.chunk_r, *ends)  # type: ignore[call-arg] # fmt: skip
                 key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
                 ends.append(key)
-                yield Ends(part.vertex, part.is_write, *ends)
+                yield Ends(part.vertex, part.is_write, *ends, cs.index)
 
     def view(self, size: tuple[int, int], sides: float | None = None) -> View:
         """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""
         width, height = size
         unit = height / 1080
         if self.style == "plate":
-            room = (width * 0.965, height - 190 * unit)
+            room = (width * 0.79, height - 190 * unit)  # legends stand at its sides
             middle = (width / 2, 105 * unit + room[1] / 2)
         elif self.style == "nebula":
             room = (width * (1 - 2 * (0.16 if sides is None else sides)), height * 0.86)
@@ -147,18 +152,24 @@ class Picture:
         scale = min(room[0] / (2 * self.bodies.half[0]), room[1] / (2 * self.bodies.half[1]))
         return View(width, height, scale, *middle, unit)
 
-    def dot(self, view: View) -> float:
-        """Radius of a vertex in pixels: a part of the space it has, within limits."""
+    def dot(self, view: View, cell: int = -1) -> float:
+        """Radius of a vertex in pixels: a part of the space it has, within limits; `cell`: as its own vertices have it."""
         scene = self.scene
-        if not scene.num_vertices:
+        has = (scene.chunk_size > 0) & ((scene.chunk_cell == cell) | (cell < 0))
+        if not has.any():
             return 1.0
-        has = scene.chunk_size > 0
         space = self.arrangement.chunk_r[has] / np.sqrt(scene.chunk_size[has])
         middle = float(np.quantile(np.repeat(space, np.minimum(scene.chunk_size[has], 50)), 0.35)) * view.scale
-        return float(np.clip(0.42 * middle, 0.45 * view.unit, 8.0 * view.unit))
+        return float(np.clip(0.42 * middle, 0.45 * view.unit, (8.0 if cell < 0 else 3.0) * view.unit))
 
-    def planes(self, view: View, colours: Colours) -> dict[str, np.ndarray]:
-        """Light of edges (`lines`, `haze`, `ways`) and vertices (`dots`) in a window, float32."""
+    def planes(
+        self, view: View, colours: Colours, hear: Collection[int] | None = None, work: Collection[int] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Light of edges (`lines`, `haze`, `ways`) and vertices (`dots`) in a window, float32.
+
+        hear, work: compute sets that are lit at all, of `hear` the edges, of `work` the vertices and the edges within
+        cells; all of both where not given.
+        """
         slices = 2 if view.width * view.height <= 40_000_000 else 1
         shape = (slices, view.height, view.width)
         lines, ways = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
@@ -168,7 +179,8 @@ class Picture:
         table, where = colours.table, (view.scale, view.ox, view.oy)
         soft = 60.0 * view.unit
         lengths = np.hypot(*np.moveaxis(np.diff(self.ways, axis=1), 2, 0)).sum(1)
-        for e in self.ends(colours.of_vertex, colours.data):
+        lit = None if hear is None else {*hear, *(work or ())}
+        for e in self.ends(colours.of_vertex, colours.data, lit):
             ends = (e.x0, e.y0, e.x1, e.y1, e.cell0, e.cell1)
             if haze is not None:
                 raster.draw_haze(haze, *ends, e.tint0, e.tint1, e.key, table, HAZE_POINTS, *where)
@@ -176,6 +188,8 @@ class Picture:
             raster.draw_lines(
                 lines, *ends, e.tint0, e.tint1, e.key, table, every, np.uint64(self.seed), *where, 1.0, soft
             )
+            if hear is not None and e.set not in hear:
+                continue
             raster.draw_ways(
                 ways, *ends, e.key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
             )
@@ -184,7 +198,16 @@ class Picture:
             found["haze"] = raster.summed(haze)
         dots = np.zeros((*shape, 4), np.float32)
         a = self.arrangement
-        raster.draw_dots(dots, a.x, a.y, colours.of_vertex, table, self.dot(view), *where)
+        parts = [(0, len(a.x), self.dot(view))]
+        if work is not None:
+            parts = [(*self.scene.set_range(i), parts[0][2]) for i in sorted(work)]
+        elif self.style == "plate":  # panels are alike in size, whatever is in them
+            parts = [
+                (*self.scene.set_range(i), self.dot(view, k)) for k, c in enumerate(self.scene.cells) for i in c.sets
+            ]
+        for first, last, radius in parts:
+            part = slice(first, last)
+            raster.draw_dots(dots, a.x[part], a.y[part], colours.of_vertex[part], table, radius, *where)
         found["dots"] = raster.summed(dots)
         return found
 
@@ -229,8 +252,8 @@ def draw_computation(
     from .. import __version__
 
     picture = Picture(executable, focus, style, seed, size[0] / size[1])
-    view = picture.view(size)
     colours = Colours(picture.scene, color, palette, theme == "dark")
+    view = picture.view(size) if bare else view_with_labels(picture, size, colours)
     image = Image.fromarray(picture.draw(view, theme, colours))
     title = executable.name + (f" / {focus}" if focus else "")
     scene = picture.scene
@@ -257,23 +280,44 @@ def counts_of(executable: Any, vertices: int, edges: int) -> str:
     )
 
 
+def _labels(picture: Picture, view: View, colours: Colours) -> tuple[list[Label], tuple[float, float, float, float]]:
+    """Labels of cells, or of compute sets where the cells are few, and the room (left, top, right, bottom) they have."""
+    scene, unit = picture.scene, view.unit
+    below = max(150, 60 + 26 * len(colours.legend)) * unit
+    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - below)
+    if len(scene.cells) <= CLOSE:
+        return set_labels(picture, view, colours), room
+    return cell_labels(scene, picture.bodies, view, colours.label), room
+
+
+def view_with_labels(picture: Picture, size: tuple[int, int], colours: Colours) -> View:
+    """The whole picture with room at its sides for the longest label."""
+    view = picture.view(size)
+    if picture.style == "plate":
+        return view
+    for _ in range(4):
+        labels, room = _labels(picture, view, colours)
+        place_labels(labels, picture.bodies, view, room)
+        over = max((max(room[0] - b.box[0], b.box[2] - room[2]) for b in labels), default=0.0)
+        taken = view.ox / view.width - view.scale * picture.bodies.half[0] / view.width
+        if over <= 0 or taken > MOST_SIDES:
+            break
+        view = picture.view(size, taken + 1.02 * over / view.width)
+    return view
+
+
 def write_words(image: Any, picture: Picture, view: View, theme: str, colours: Colours, title: str) -> None:
     """Title, counts, labels, legends and the corner that says what the picture is."""
     from .. import __version__
 
     scene, unit = picture.scene, view.unit
     pen = Pen(image, ground_of(theme, picture.style), unit)
-    legend_room = 60 + 26 * len(colours.legend)
-    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - max(150, legend_room) * unit)
     if picture.style == "plate":
         write_panels(pen, scene, cell_labels(scene, picture.bodies, view, colours.label), picture.bodies, view)
     else:
-        is_close = len(scene.cells) <= CLOSE
-        if is_close and scene.num_vertices <= NAMED:
+        if len(scene.cells) <= CLOSE and scene.num_vertices <= NAMED:
             write_codelets(pen, picture, view, colours)
-        labels = (
-            set_labels(picture, view, colours) if is_close else cell_labels(scene, picture.bodies, view, colours.label)
-        )
+        labels, room = _labels(picture, view, colours)
         size = place_labels(labels, picture.bodies, view, room)
         write_labels(pen, labels, size, theme == "dark")
     off = scene.traffic - np.diag(np.diag(scene.traffic))

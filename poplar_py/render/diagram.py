@@ -64,6 +64,7 @@ class Diagram:
     boxes: dict[str, Box] = field(default_factory=dict)
     arrows: list[Arrow] = field(default_factory=list)
     cluster_titles: dict[str, str] = field(default_factory=dict)
+    cluster_times: dict[str, int] = field(default_factory=dict)  # how many alike a cluster stands for
     legend: list[tuple[str, str, str]] = field(default_factory=list)  # shape, colour, words
 
     def draw(self) -> tuple[Figure, dict[str, Any]]:
@@ -164,9 +165,12 @@ class Diagram:
         if self.across:
             centres = [(y, x) for x, y in centres]
             paths = [[(y, x) for x, y in path] for path in paths]
-        trimmed, spots = [], []
+        trimmed: list[list[Point]] = []
+        spots: list[Point | None] = []
+        taken = [(x - b.width / 2, y - b.height / 2, x + b.width / 2, y + b.height / 2)
+                 for b, (x, y) in zip(self.boxes.values(), centres, strict=True)]  # fmt: skip
         for arrow, path in zip(self.arrows, paths, strict=True):
-            spots.append(_middle(path) if arrow.label else None)
+            spots.append(_free_spot(path, text_width(arrow.label, 11) / 2 + 3, taken) if arrow.label else None)
             end = _shorten(path)
             trimmed.append(_shorten(end[::-1])[::-1] if arrow.both else end)
         return centres, trimmed, spots, False
@@ -200,7 +204,9 @@ class Diagram:
         fig = Figure(width, top + high + (70 if self.legend else 36), t, self.title)
         fig.text(_MARGIN, 46, self.title, 24, t.text, bold=True)
         fig.text(_MARGIN, 73, self.subtitle, 14, t.faint)
-        for _, x, y, w, h in frames:
+        for name, x, y, w, h in frames:
+            for k in range(min(self.cluster_times.get(name, 1) - 1, 2), 0, -1):  # those behind the first
+                fig.box(x + dx + 5 * k, y + dy + 5 * k, w, h, t.panel, t.line, 10)
             fig.box(x + dx, y + dy, w, h, t.panel, t.line, 10)
         for arrow, path in zip(self.arrows, paths, strict=True):
             _draw_arrow(fig, arrow, [(x + dx, y + dy) for x, y in path], t)
@@ -276,7 +282,7 @@ def _draw_box(fig: Figure, box: Box, x: float, y: float, t: Theme) -> None:
     w, h = box.width, box.height
     with fig.item(box.name or box.lines[0], *box.tip):
         for k in range(min(box.times - 1, 2), 0, -1):  # those behind the first
-            _outline(fig, box.shape, x - w / 2 + 5 * k, y - h / 2 - 5 * k, w, h, fill, mix(t.ground, box.colour, 0.6))
+            _outline(fig, box.shape, x - w / 2 + 5 * k, y - h / 2 + 5 * k, w, h, fill, mix(t.ground, box.colour, 0.6))
         _outline(fig, box.shape, x - w / 2, y - h / 2, w, h, fill, box.colour)
         first = y - 17 * (len(box.lines) - 1) / 2 + (10 if box.shape == "drum" else 4.5)
         shift = -6 if box.shape == "tag" else 0
@@ -339,13 +345,23 @@ def _shorten(path: list[Point]) -> list[Point]:
     return [*path[:-1], (x1 - (x1 - x0) / long * back, y1 - (y1 - y0) / long * back)]
 
 
-def _middle(path: list[Point]) -> Point:
+def _free_spot(path: list[Point], half: float, taken: list[tuple[float, float, float, float]]) -> Point:
+    """A place on a path for a label `2 * half` wide that touches nothing taken, near the middle; it is taken then."""
     from .figure import flatten
 
     p = np.asarray(flatten(path))
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(p, axis=0).T))])
-    half = along[-1] / 2
-    return float(np.interp(half, along, p[:, 0])), float(np.interp(half, along, p[:, 1]))
+    spots = []
+    for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78, 0.15, 0.85):
+        x, y = (float(np.interp(along[-1] * share, along, p[:, k])) for k in (0, 1))
+        spots.append((x, y))
+        mine = (x - half, y - 8, x + half, y + 8)
+        if not any(mine[0] < t[2] and t[0] < mine[2] and mine[1] < t[3] and t[1] < mine[3] for t in taken):
+            break
+    else:
+        x, y = spots[0]
+    taken.append((x - half, y - 8, x + half, y + 8))
+    return x, y
 
 
 def _inside(frame: tuple, point: Point) -> bool:

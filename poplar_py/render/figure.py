@@ -22,6 +22,7 @@ from .palette import Theme, rgb
 
 Point = tuple[float, float]
 MOST_PIXELS = 120_000_000  # of a PNG before it is reduced; above it the drawing is not oversampled
+TRACKING = 0.03  # of the size, between bold letters
 SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 
@@ -276,7 +277,16 @@ def _png_text(image, draw, s, x, y, text, size, colour, bold, anchor, turn) -> N
     from PIL import Image, ImageDraw
 
     where = {"start": "ls", "middle": "ms", "end": "rs"}[anchor]
-    style = {"font": _font(float(size * s)), "stroke_width": size * s * 0.035 if bold else 0}
+    font = _font(float(size * s))
+    style = {"font": font, "stroke_width": size * s * 0.035 if bold else 0}
+    if bold and not turn:  # a stroke makes letters wider: they are set one by one, further apart
+        more = size * s * TRACKING
+        wide = font.getlength(text) + more * max(len(text) - 1, 0)
+        left = x * s - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        for i, letter in enumerate(text):
+            at = font.getlength(text[: i + 1]) - font.getlength(letter) + more * i
+            draw.text((left + at, y * s), letter, fill=rgb(colour), anchor="ls", **style)
+        return
     if not turn:
         draw.text((x * s, y * s), text, fill=rgb(colour), anchor=where, **style)
         return
@@ -303,7 +313,7 @@ _PNG = {
 }  # fmt: skip
 
 
-def flatten(points: list[Point], pieces: int = 12) -> list[Point]:
+def flatten(points: list[Point], pieces: int = 28) -> list[Point]:
     """The polyline of cubic Bezier pieces."""
     p = np.asarray(points, float)
     t = np.linspace(0, 1, pieces + 1)[:, None]

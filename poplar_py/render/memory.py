@@ -134,7 +134,7 @@ def _along(
         words = f"a tile has {size(capacity)}" + (
             "" if near else f", {capacity / max(total.max(), 1):.1f} times the most"
         )
-        fig.text(_LEFT + _WIDE, at - 6 if near else at + 14, words, 13, LIMIT, anchor="end")
+        fig.text(_LEFT + _WIDE, at - 6 if near else y - 8, words, 13, LIMIT if near else t.faint, anchor="end")
     each = _WIDE / n
     if n <= 800:
         for i, (name, index) in enumerate(zip(names, order, strict=True)):
@@ -178,9 +178,10 @@ def _tiles(fig: Figure, plan: Any, top: float) -> None:
         at = y + _HIGH * (1 - plan.capacity_bytes / limit)
         fig.line([(_LEFT, at), (_LEFT + _WIDE, at)], LIMIT, 1.6)
         fig.text(_LEFT + _WIDE, at - 6, f"a tile has {size(plan.capacity_bytes)}", 13, LIMIT, anchor="end")
-    for place in sorted({0, len(order) // 2, len(order) - 1}):
+    few = len(order) <= 8
+    for place in range(len(order)) if few else (0, len(order) // 2, len(order) - 1):
         x = _LEFT + _WIDE * (place + 0.5) / len(order)
-        anchor = "start" if place == 0 else "end" if place == len(order) - 1 else "middle"
+        anchor = "middle" if few else "start" if place == 0 else "end" if place == len(order) - 1 else "middle"
         fig.text(
             x,
             y + _HIGH + 20,

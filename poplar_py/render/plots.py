@@ -92,8 +92,9 @@ def legend(fig: Figure, x: float, y: float, width: float, entries: list[tuple[st
 
 def names_below(
     fig: Figure, names: list[tuple[float, float, str]], top: float, left: float, width: float, rows: int = 6
-) -> None:
-    """(middle, weight, name): the weightiest named below an axis on `rows` lines, as many as fit without touching."""
+) -> float:
+    """(middle, weight, name): the weightiest named below an axis on `rows` lines, as many as fit without touching;
+    returns the y below them."""
     t, ends = fig.theme, [left - 20.0] * rows
     placed = []
     for x, _, name in sorted(sorted(names, key=lambda n: -n[1])[: rows * 8]):
@@ -109,3 +110,4 @@ def names_below(
     for _, start, long, y, name in placed:
         fig.box(start - 3, y - 12, long + 6, 16, t.ground)
         fig.text(start, y, name, 12, t.faint)
+    return max((y for _, _, _, y, _ in placed), default=top) + 12

@@ -7,10 +7,11 @@ from typing import Any
 
 from .costs import counted, size
 from .figure import Figure, text_width
-from .palette import SPANS, THEMES, mix
-from .repeats import plain, runs
+from .palette import SPANS, THEMES, mix, phase_of
+from .repeats import blocks_of, plain, runs
 
 _MOST = 600  # lines drawn; a longer program says how many more there are
+_LONG = 160  # lines above which neighbours of a block are put together
 _ROW = 24.0
 _BARS = 420.0  # pixels of the longest bar
 _PARTS = ("sync", "host", "exchange", "compute")
@@ -37,21 +38,30 @@ def program_figure(executable: Any, theme: str, focus: str | None) -> tuple[Figu
             block = _lines(executable, tree, 1, focus)
             if block or not focus:
                 lines += [(0, f"{kind} {i}", -1, 1), *block]
-    more = max(0, len(lines) - _MOST)
-    lines = lines[:_MOST]
-    names = max((text_width(w, 14, s < 0) + 26 * d + (50 if n > 1 else 0) for d, w, s, n in lines), default=200.0)
+    supersteps = len(lines)
+    rows = [(d, w, [i] if i >= 0 else [], n) for d, w, i, n in lines]
+    if len(rows) > _LONG:
+        rows = _by_block(executable, rows)
+    more = max(0, len(rows) - _MOST)
+    rows = rows[:_MOST]
+    names = max((text_width(w, 14, not s) + 26 * d + (50 if n > 1 else 0) for d, w, s, n in rows), default=200.0)
     kinds = 40.0 + 108
     cycles_at = kinds + max(names, 220) + 100
     bars_at = cycles_at + 16
     vertices_at = bars_at + _BARS + 90
     bytes_at = vertices_at + 120
-    fig = Figure(bytes_at + 44, 176 + _ROW * (len(lines) + bool(more)) + 30, t, f"{executable.name}: program")
+    fig = Figure(bytes_at + 44, 176 + _ROW * (len(rows) + bool(more)) + 30, t, f"{executable.name}: program")
     fig.text(40, 48, fig.title + (f", only {focus}" if focus else ""), 24, t.text, bold=True)
     words = counted(len(executable.steps), "static superstep")
     fig.text(
         40,
         76,
-        f"{words} in {counted(len(schedule.programs), 'program')}; cycles are of one execution of each",
+        f"{words} in {counted(len(schedule.programs), 'program')}; cycles are of one execution of each"
+        + (
+            "; those of a block, one after the other, are one line (--focus PATH shows each)"
+            if len(rows) < supersteps
+            else ""
+        ),
         14,
         t.faint,
     )
@@ -66,60 +76,88 @@ def program_figure(executable: Any, theme: str, focus: str | None) -> tuple[Figu
     for x, word, anchor in heads:
         fig.text(x, top, word, 12, t.faint, bold=True, anchor=anchor)
     fig.line([(40, top + 8), (bytes_at, top + 8)], t.line, 1)
-    longest = max((executable.steps[i].cycles for _, _, i, _ in lines if i >= 0), default=1) or 1
-    for n, (depth, words, index, times) in enumerate(lines):
+    longest = max((sum(executable.steps[i].cycles for i in found) for _, _, found, _ in rows), default=1) or 1
+    for n, (depth, words, found, times) in enumerate(rows):
         y = top + 28 + n * _ROW
         if n % 2:
             fig.box(34, y - 16, bytes_at - 28, _ROW, mix(t.ground, t.line, 0.22))
         left = kinds + 26 * (depth - 1) if depth else 40.0
         for d in range(1, depth):
             fig.line([(kinds + 26 * (d - 1) + 5, y - 16), (kinds + 26 * (d - 1) + 5, y + 8)], t.line, 1)
-        if index < 0:
+        if not found:
             fig.text(left, y, words, 14, t.text, bold=True)
             continue
-        _step(
-            fig,
-            executable,
-            executable.steps[index],
-            words,
-            left,
-            y,
-            (cycles_at, bars_at, vertices_at, bytes_at),
-            longest,
-            times,
-        )
+        steps = [executable.steps[i] for i in found]
+        _step(fig, executable, steps, words, left, y, (cycles_at, bars_at, vertices_at, bytes_at), longest, times)
     if more:
         fig.text(
             40,
-            top + 28 + len(lines) * _ROW,
+            top + 28 + len(rows) * _ROW,
             f"... and {counted(more, 'line')} more; --focus PATH draws a part",
             14,
             t.faint,
         )
-    return fig, {"supersteps": len(executable.steps), "lines": len(lines)}
+    return fig, {"supersteps": len(executable.steps), "lines": len(rows)}
+
+
+def _by_block(executable: Any, rows: list[tuple[int, str, list[int], int]]) -> list[tuple[int, str, list[int], int]]:
+    """Neighbouring supersteps of one block and phase as one row; copies between them that belong to no block go along."""
+    block = blocks_of(s.name for s in executable.steps if s.kind == "execute")
+    out: list[tuple[int, str, list[int], int]] = []
+    last: tuple | None = None  # depth, block, phase and times of the row that may go on
+    for depth, words, found, times in rows:
+        name = executable.steps[found[0]].name if found else ""
+        key = (depth, block[name], phase_of(name), times) if name in block else None
+        goes_on = bool(found) and last is not None and (key == last or (key is None and last[0] == depth))
+        if goes_on and (key is not None or executable.steps[found[0]].kind == "copy"):
+            out[-1][2].extend(found)
+        else:
+            out.append((depth, words, list(found), times))
+            last = key
+    named = []
+    for depth, words, found, times in out:
+        if len(found) > 1:
+            first = next(executable.steps[i].name for i in found if executable.steps[i].name in block)
+            phase = phase_of(first)
+            words = block[first] + ("" if phase == "forward" else f" {phase}")
+            words += f"   ({counted(len(found), 'superstep')})"
+        named.append((depth, words, found, times))
+    return named
 
 
 def _step(
-    fig: Figure, executable: Any, step: Any, words: str, left: float, y: float, at: tuple, longest: int, times: int
+    fig: Figure,
+    executable: Any,
+    steps: list[Any],
+    words: str,
+    left: float,
+    y: float,
+    at: tuple,
+    longest: int,
+    times: int,
 ) -> None:
-    t = fig.theme
+    """A row of one superstep, or of several put together, whose figures are summed."""
+    t, step = fig.theme, steps[0]
     cycles_at, bars_at, vertices_at, bytes_at = at
-    exchange = int(step.exchange_cycles.max(initial=0) + step.exchange_out_cycles.max(initial=0))
-    parts = {"sync": int(step.sync_cycles), "host": int(step.host_cycles), "exchange": exchange,
-             "compute": int(step.compute_cycles.max(initial=0))}  # fmt: skip
-    vertices = 0
-    if step.compute_set >= 0:
-        vertices = sum(int(b.n) for b in executable.graph.compute_sets[step.compute_set].blocks)
-    moved = int(step.bytes_received.sum())
-    tip = [f"superstep {step.index}: {_WORDS.get(step.kind, step.kind)}", f"{step.cycles:,} cycles"]
+    exchange = sum(int(s.exchange_cycles.max(initial=0) + s.exchange_out_cycles.max(initial=0)) for s in steps)
+    cycles_of_all = sum(int(s.cycles) for s in steps)
+    parts = {"sync": sum(int(s.sync_cycles) for s in steps), "host": sum(int(s.host_cycles) for s in steps),
+             "exchange": exchange, "compute": sum(int(s.compute_cycles.max(initial=0)) for s in steps)}  # fmt: skip
+    vertices = sum(
+        int(b.n) for s in steps if s.compute_set >= 0 for b in executable.graph.compute_sets[s.compute_set].blocks
+    )
+    moved = sum(int(s.bytes_received.sum()) for s in steps)
+    kind = _WORDS.get(step.kind, step.kind) if len(steps) == 1 else "block"
+    head = f"superstep {step.index}: {kind}" if len(steps) == 1 else counted(len(steps), "superstep")
+    tip = [head, f"{cycles_of_all:,} cycles"]
     tip += [f"{part} {cycles:,}" for part, cycles in parts.items() if cycles]
     tip += [counted(vertices, "vertex", "vertices")] if vertices else []
     tip += [f"{size(moved)} exchanged"] if moved else []
-    with fig.item(step.name or step.kind, *tip):
+    with fig.item(step.name if len(steps) == 1 and step.name else words, *tip):
         fig.box(
             34, y - 16, bytes_at - 28, _ROW, mix(t.ground, t.line, 0.22) if round((y - 170) / _ROW) % 2 else t.ground
         )
-        fig.text(40, y, _WORDS.get(step.kind, step.kind), 13, t.faint)
+        fig.text(40, y, kind, 13, t.faint)
         for d in range(round((left - 148) / 26)):
             fig.line([(148 + 26 * d + 5, y - 16), (148 + 26 * d + 5, y + 8)], t.line, 1)
         fig.text(left, y, words, 14, t.text)
@@ -127,7 +165,7 @@ def _step(
             x = left + text_width(words, 14) + 10
             fig.box(x, y - 13, text_width(f"x{times}", 12, True) + 12, 17, SPANS["exchange"], "", 8)
             fig.text(x + 6, y, f"x{times}", 12, "#07090f", bold=True)
-        fig.text(cycles_at, y, f"{step.cycles:,}", 13, t.text, anchor="end")
+        fig.text(cycles_at, y, f"{cycles_of_all:,}", 13, t.text, anchor="end")
         x = bars_at
         for part, cycles in parts.items():
             wide = _BARS * cycles / longest

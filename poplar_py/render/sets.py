@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .costs import Costs, run_order, short_tiles, size
+from .costs import Costs, counted, run_order, short_tiles, size
 from .diagram import Arrow, Box, Diagram
 from .figure import Figure
 from .palette import KIND_NAMES, KINDS, PHASES, THEMES, kind_of, mix, phase_of
-from .repeats import plain, runs
+from .repeats import blocks_of, plain, runs
 from .vertices import SMALL, draw_vertices
 
-MOST_SETS = 160  # drawn one by one; more are put together by layer and phase
+MOST_SETS = 100  # drawn one by one; more are put together by block and phase, and so are those that are too entangled:
+TANGLE = 2.4  # arrows a box, of more than FEW_ARROWS arrows
 FEW_ARROWS = 45  # up to here arrows carry the names of variables
 
 
@@ -37,50 +39,61 @@ def sets_figure(executable: Any, theme: str, focus: str | None, program: int) ->
     steps = {s.compute_set: s for s in order if s.kind == "execute" and (not focus or s.name.startswith(focus))}
     links = _links(executable, program, set(steps))
     costs = Costs(executable)
+    calls = Counter(s.compute_set for s in order if s.compute_set in steps)
     cycles = sum(s.cycles for s in steps.values())
     diagram = Diagram(
         t, f"{executable.name}: compute sets" + (f" of {focus}" if focus else ""),
         f"{len(steps)} compute sets of program {program}, {cycles:,} cycles; arrows are the data between them,"
         " wider where more",
     )  # fmt: skip
-    if len(steps) > MOST_SETS:
-        group = {i: (_layer(s.name), phase_of(s.name)) for i, s in steps.items()}
+    blocks = blocks_of(s.name for s in steps.values())
+    together = len(steps) > MOST_SETS or len(links) > max(FEW_ARROWS, TANGLE * len(steps))
+    if together:
+        group = {i: (blocks[s.name], phase_of(s.name)) for i, s in steps.items()}
+        arrows = {(group[a], group[b]) for a, b in links if group[a] != group[b]}
+        if len(arrows) > max(FEW_ARROWS, TANGLE * len(set(group.values()))):
+            group = {i: (s.name.split("/")[0], phase_of(s.name)) for i, s in steps.items()}
     else:
         group = {i: (s.name, str(i)) for i, s in steps.items()}
     members: dict[tuple[str, str], list[int]] = {}
     for i in steps:
         members.setdefault(group[i], []).append(i)
-    keys = list(members)
+    # what is compared to fold repeats: groups of sets as they are drawn, or the sets of a block all together
+    units: dict[str, list[tuple[str, str]]] = {}
+    for key in members:
+        units.setdefault(_key(key) if together else blocks[key[0]], []).append(key)
     signs = [
-        (plain(k[0]), k[1] if len(steps) > MOST_SETS else "", tuple(_sign(graph, costs, i) for i in members[k]))
-        for k in keys
+        tuple((plain(k[0]), k[1] if together else "", *(_sign(graph, costs, i) for i in members[k])) for k in keys)
+        for keys in units.values()
     ]
+    folded = list(units.values())
     shown: dict[tuple[str, str], tuple[str, str]] = {}
     many: dict[str, int] = {}
     for start, period, times in runs(signs):
         for k in range(period):
-            key = keys[start + k]
-            for r in range(times):
-                shown[keys[start + r * period + k]] = key
-            _set_box(
-                diagram, graph, key, members[key], costs, times, len(steps) > MOST_SETS, executable.target.num_tiles
-            )
-            many[_frame(key[0])] = many.get(_frame(key[0]), 0) + 1
+            for place, key in enumerate(folded[start + k]):
+                for r in range(times):
+                    shown[folded[start + r * period + k][place]] = key
+                runs_of = {calls[i] for i in members[key]}
+                alike = max(times, runs_of.pop() if len(runs_of) == 1 else 1)
+                _set_box(diagram, graph, key, members[key], costs, alike, together, executable.target.num_tiles)
+                many[_frame(key[0], blocks)] = many.get(_frame(key[0], blocks), 0) + 1
     for box in diagram.boxes.values():
-        if len(steps) <= MOST_SETS and many.get(_frame(box.name), 0) > 1:
-            box.cluster = _frame(box.name)
-            box.lines[0] = box.name.partition("/")[2] or box.name
-    together: dict[tuple[str, str], list[Any]] = {}
+        frame = _frame(box.name, blocks)
+        if not together and many.get(frame, 0) > 1:
+            box.cluster = frame
+            box.lines[0] = box.name.removeprefix(blocks.get(box.name, "") + "/") or box.name
+    between: dict[tuple[str, str], list[Any]] = {}
     for (a, b), variables in links.items():
         ends = (_key(shown[group[a]]), _key(shown[group[b]]))
         if ends[0] != ends[1]:
-            together.setdefault(ends, []).extend(v for v in variables if v not in together.get(ends, ()))
-    for (a, b), variables in together.items():
+            between.setdefault(ends, []).extend(v for v in variables if v not in between.get(ends, ()))
+    for (source, target), variables in between.items():
         total = sum(graph.variables[v].size * graph.variables[v].dtype.size for v in variables)
-        label = size(total) if len(together) <= FEW_ARROWS else ""
-        again = list(diagram.boxes).index(a) > list(diagram.boxes).index(b)
+        label = size(total) if len(between) <= FEW_ARROWS else ""
+        again = list(diagram.boxes).index(source) > list(diagram.boxes).index(target)
         width = float(np.clip(0.5 * np.log10(max(total, 10)), 0.8, 4.0))
-        diagram.arrows.append(Arrow(a, b, label, mix(t.line, t.faint, 0.6), dash=again, width=width))
+        diagram.arrows.append(Arrow(source, target, label, mix(t.line, t.faint, 0.6), dash=again, width=width))
     kinds = dict.fromkeys(b.colour for b in diagram.boxes.values())
     named = {c: KIND_NAMES[k] for k, c in KINDS.items()} | {c: p for p, c in PHASES.items()}
     diagram.legend = [("box", c, named[c]) for c in kinds]
@@ -92,13 +105,10 @@ def _key(group: tuple[str, str]) -> str:
     return "|".join(group)
 
 
-def _frame(name: str) -> str:
-    """The frame a compute set is drawn in: its layer, apart by forward and the rest so that arrows run one way."""
-    return _layer(name) if phase_of(name) == "forward" else f"{_layer(name)} backward and update"
-
-
-def _layer(name: str) -> str:
-    return name.split("/")[0]
+def _frame(name: str, blocks: dict[str, str]) -> str:
+    """The frame a compute set is drawn in: its block, apart by forward and the rest so that arrows run one way."""
+    block = blocks.get(name, name)
+    return block if phase_of(name) == "forward" else f"{block} backward and update"
 
 
 def _sign(graph: Any, costs: Costs, index: int) -> tuple:
@@ -116,7 +126,7 @@ def _set_box(diagram, graph, key, members, costs, times, layers, tiles) -> None:
     most = sorted(codelets, key=lambda c: -codelets[c])
     lines = [
         key[0] if not layers or key[1] == "forward" else f"{key[0]} {key[1]}",
-        *(f"{codelets[c]:,} x {c}" for c in most[:2]), *([f"and {len(most) - 2} codelets more"] if len(most) > 2 else []),
+        *(f"{codelets[c]:,} x {c}" for c in most[:2]), *([f"and {counted(len(most) - 2, 'more codelet')}"] if len(most) > 2 else []),
         f"{short_tiles(cost.tiles, tiles)}, {cost.cycles:,} cycles",
     ]  # fmt: skip
     colour = PHASES[key[1]] if layers else KINDS[kind_of(main)] if main else KINDS["other"]

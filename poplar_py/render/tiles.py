@@ -39,6 +39,7 @@ def tiles_figure(
     columns = int(np.ceil(np.sqrt(tiles))) if tiles > 4 else max(tiles, 1)
     rows = -(-tiles // columns)
     side = min(520 / columns, 110.0)
+    side = float(int(side)) if side >= 4 else side  # whole pixels, so that all gaps are alike
     fig = Figure(1760, 250 + side * rows, t, f"{executable.name}: tiles")
     fig.text(50, 48, f"{fig.title} of {executable.target.name}", 24, t.text, bold=True)
     run = "the profiled run" if profile is not None else f"one run of program {program}"
@@ -73,7 +74,7 @@ def tiles_figure(
         fig.text(left, 138, note, 13, t.faint)
         _field(fig, name, np.asarray(values, float), words, left, 156.0, side, columns)
         most = float(np.max(values, initial=0)) or 1.0
-        heat_bar(fig, left, 156 + side * rows + 22, 260, words(0), words(most))
+        heat_bar(fig, left, 156 + side * rows + 22, 260, words(_floor(values)), words(most))
     facts = {
         "fullest_tile": worst,
         "max_tile_bytes": int(plan.max_tile_bytes),
@@ -82,14 +83,21 @@ def tiles_figure(
     return fig, facts | {"busiest_tile": busiest, "balance": round(balance, 4), "program": program}
 
 
+def _floor(values: Any) -> float:
+    """Where the scale begins: 0, or the least where all tiles are much alike and would have one colour."""
+    low, high = (float(f(values)) for f in (np.min, np.max)) if len(values) else (0.0, 0.0)
+    return low if 0.25 * high < low < high else 0.0
+
+
 def _field(
     fig: Figure, name: str, values: np.ndarray, words: Any, left: float, top: float, side: float, columns: int
 ) -> None:
     t, tiles = fig.theme, len(values)
-    colours = heat(values / (values.max(initial=0) or 1.0), t)
+    low = _floor(values)
+    colours = heat((values - low) / ((values.max(initial=0) - low) or 1.0), t)
     rows = -(-tiles // columns)
     if tiles > _ONE_BY_ONE:
-        cell = 12 if columns <= 80 else 4
+        cell = int(2 * side) if side >= 4 else 4
         picture = np.empty((rows * cell, columns * cell, 3), np.uint8)
         picture[:] = rgb(t.ground)
         filled = np.full((rows * columns, 3), rgb(t.ground), np.uint8)

@@ -12,10 +12,11 @@ from .figure import Figure
 from .palette import SPANS, THEMES, rgb
 from .plots import legend, names_below
 
-_MOST = 96  # supersteps in one picture
+_MOST = 4000  # supersteps in one picture
+_TICKED = 160  # up to here each superstep is ticked
 _ROWS = 368  # rows of the raster the tiles are put together in
 _WIDE, _HIGH = 1560.0, 690.0
-_COLUMNS = 3120  # of the raster
+_COLUMNS = 3120  # of the raster; of long runs 4 times as many, put together by their mean
 PARTS = ("idle", "compute", "exchange", "sync")
 
 
@@ -72,7 +73,8 @@ def timeline_figure(
         names.append((x + wide / 2, float(step.cycles), step.name))
         with fig.item(step.name, *_tip(step)) as item:
             item.cover(x, top, x + wide, top + _HIGH)
-        fig.line([(x + wide, top - 5), (x + wide, top)], t.line, 0.8)
+        if len(shown) <= _TICKED:
+            fig.line([(x + wide, top - 5), (x + wide, top)], t.line, 0.8)
     for i in range(9):
         x = left + _WIDE * i / 8
         fig.line([(x, top - 7), (x, top)], t.faint, 1)
@@ -80,7 +82,7 @@ def timeline_figure(
     for tile in sorted({round((tiles - 1) * i / 4) for i in range(5)}):
         y = top + _HIGH * (tile + 0.5) / tiles
         fig.text(left - 8, y + 4, f"tile {tile:,}", 12, t.faint, anchor="end")
-    names_below(fig, names, top + _HIGH, left, _WIDE)
+    fig.height = round(names_below(fig, names, top + _HIGH, left, _WIDE) + 62)
     legend(fig, left, fig.height - 26, _WIDE, [(SPANS[k], f"{k} {v / total:.0%}") for k, v in spent.items()])
     shares = {f"{k}_share": round(v / total, 4) for k, v in spent.items()}
     return fig, {"supersteps": len(shown), "cycles": int(total), "program": program, **shares}
@@ -104,7 +106,9 @@ def _raster(shown: list[Any], total: int, tiles: int, t: Any) -> tuple[np.ndarra
     cuts = np.arange(rows) * tiles // rows
     per = np.diff(np.append(cuts, tiles))
     colours = np.array([rgb(SPANS[p]) for p in PARTS], float)
-    picture = np.empty((rows, _COLUMNS, 3), np.uint8)
+    fold = 4 if len(shown) > _TICKED else 1
+    columns = _COLUMNS * fold
+    picture = np.empty((rows, columns, 3), np.uint8)
     picture[:] = colours[0]
     spent = dict.fromkeys(("compute", "exchange", "sync", "idle"), 0.0)
     now = 0
@@ -114,9 +118,9 @@ def _raster(shown: list[Any], total: int, tiles: int, t: Any) -> tuple[np.ndarra
         longest_out = int(step.exchange_out_cycles.max(initial=0))
         sync_in = step.sync_cycles // 2 if longest_out else step.sync_cycles
         out_at = step.cycles - longest_out
-        first, last = (int(np.floor(_COLUMNS * c / total)) for c in (now, now + step.cycles))
-        last = min(max(last, first + 1), _COLUMNS)
-        when = (np.arange(first, last) + 0.5) * total / _COLUMNS - now  # cycles since the superstep began
+        first, last = (int(np.floor(columns * c / total)) for c in (now, now + step.cycles))
+        last = min(max(last, first + 1), columns)
+        when = (np.arange(first, last) + 0.5) * total / columns - now  # cycles since the superstep began
         when = np.clip(when, 0, step.cycles - 1)[None]
         part = np.zeros((rows, last - first), np.int8)
         part[when < sync_in + into[:, None] + compute[:, None]] = 1
@@ -133,4 +137,4 @@ def _raster(shown: list[Any], total: int, tiles: int, t: Any) -> tuple[np.ndarra
         spent["compute"] += float(step.compute_cycles.mean())
         spent["idle"] += step.cycles - step.sync_cycles - exchange - float(step.compute_cycles.mean())
         now += step.cycles
-    return picture, spent
+    return picture.reshape(rows, _COLUMNS, fold, 3).mean(2).round().astype(np.uint8), spent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,3 +153,16 @@ def test_ctrl_c_stops_with_one_line(tmp_path: Path, trained_file: Path) -> None:
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out, err) == (130, "", "poplar-py: stopped\n")
+
+
+def test_render_animates(cli: Any, trained_file: Path) -> None:
+    done = done_well(cli("render", trained_file, "--animate", "run.webp", "--size", "320x180", "--json")).json
+    assert done["file"] == "run.webp" and done["frames"] >= 60 and done["cycles"] > 0
+    assert Path("run.webp").stat().st_size > 10_000  # commands run in the test's own folder
+
+
+def test_render_help_says_what_every_view_style_and_theme_is(cli: Any) -> None:
+    text = cli("render", "--help").out
+    for name in ("computation", "operations", "compute-sets", "program", "exchange", "timeline", "tiles", "memory",
+                 "tissue", "nebula", "plate", "dark", "light", "print"):  # fmt: skip
+        assert re.search(rf"^  {name} +\S+ \S+ \S+", text, re.M), name

@@ -47,6 +47,11 @@ def check(done: Any, *words: str) -> None:
         (["render", "mnist_small", "-o", "x.png", "--size", "10x"], ["10x", "2560x1440"]),
         (["render", "mnist_small", "-o", "x.png", "--focus", "fc9"], ["fc9", "Did you mean 'fc"]),
         (["render", "mnist_small", "-o", "nowhere/x.png"], ["nowhere/x.png"]),
+        (["render", "mnist_small", "-o", "x.png", "--style", "tisue"], ["tisue", "Did you mean 'tissue'?"]),
+        (["render", "mnist_small", "-o", "x.png", "--theme", "drak"], ["drak", "Did you mean 'dark'?"]),
+        (["render", "mnist_small", "-o", "x.png", "--animate", "x.webp"], ["-o", "--animate"]),
+        (["render", "mnist_small", "--animate", "x.mpg4"], ["x.mpg4", "Did you mean '.mp4'?"]),
+        (["render", "mnist_small", "--animate", "x.gif", "--style", "plate"], ["--style"]),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) and len(words) < 7 else None,
 )

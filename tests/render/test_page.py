@@ -1,10 +1,12 @@
 """The page of the computation view in a real browser, headless: it pans, zooms, finds names and shows tooltips."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 import poplar_py as pp
@@ -63,14 +65,46 @@ def test_a_page_needs_nothing_else(page):
     assert "conv1/forward" in names and {cs.name for cs in executable.graph.compute_sets if cs.blocks} <= names
 
 
+def browse(page, folder, *more):
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--force-prefers-reduced-motion", f"--user-data-dir={folder / 'profile'}", "--window-size=1200,800",
+             "--virtual-time-budget=20000", *more]  # fmt: skip
+    return subprocess.run([BROWSER, *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
+
+
+def shot(text, name, folder, action=""):
+    """A screenshot of the page after some JavaScript; POPLAR_SHOTS names a folder to keep it in."""
+    PIL_Image = pytest.importorskip("PIL.Image")
+    (folder / f"{name}.html").write_text(
+        text.replace("</html>", f"<script>setTimeout(() => {{ {action} }}, 600);</script></html>")
+    )
+    browse(folder / f"{name}.html", folder, f"--screenshot={folder / name}.png")
+    if "POPLAR_SHOTS" in os.environ:
+        shutil.copy(folder / f"{name}.png", os.environ["POPLAR_SHOTS"])
+    return np.asarray(PIL_Image.open(folder / f"{name}.png").convert("RGB")).astype(int)
+
+
+@needs_browser
+def test_screenshots(page, tmp_path):
+    text = page[1].read_text()
+    whole = shot(text, "whole", tmp_path)
+    middle = whole[100:700, 200:1000]
+    assert (middle.max(2) - middle.min(2) > 60).mean() > 0.05, "no colours in the middle"
+    find = "const find = document.getElementById('find'); find.value = 'conv2'; find.dispatchEvent(new Event('input'));"
+    found = shot(text, "found", tmp_path, find)
+    frame = np.abs(found - [255, 176, 59]).sum(2) < 60  # what matches is outlined in amber
+    assert frame.sum() > (np.abs(whole - [255, 176, 59]).sum(2) < 60).sum() + 500
+    near = "find.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));"
+    close = shot(text, "close", tmp_path, find + near)
+    assert np.abs(close - whole).mean() > 8, "nothing was enlarged"
+
+
 @needs_browser
 def test_pan_zoom_find_and_tooltip(page, tmp_path):
     path = page[1]
     driven = tmp_path / "driven.html"
     driven.write_text(path.read_text().replace("</html>", SCRIPT))
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--force-prefers-reduced-motion", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,800", "--virtual-time-budget=20000"]  # fmt: skip
-    ran = subprocess.run([BROWSER, *flags, "--dump-dom", driven.as_uri()], capture_output=True, text=True, timeout=120)
+    ran = browse(driven, tmp_path, "--dump-dom")
     found = re.search(r'<pre id="result">(.*?)</pre>', ran.stdout, re.S)
     assert found, ran.stderr[-800:]
     result = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))

@@ -7,6 +7,7 @@ import pytest
 
 import poplar_py as pp
 from poplar_py.render import VIEWS
+from poplar_py.render.repeats import blocks_of
 
 PIL_Image = pytest.importorskip("PIL.Image")
 
@@ -104,3 +105,94 @@ def test_mistakes_are_named(executable, tmp_path, monkeypatch):
         re.search(r"pip install graphviz-pure.*apt-get install graphviz", facts["note"])
         and (tmp_path / "a.png").is_file()
     )
+
+
+REPEATS = """
+name: tower
+batch: 2
+input: {shape: [16]}
+layers:
+  - repeat: {use: level, name: levels, times: 6}
+  - dense: {units: 4, name: last}
+blocks:
+  level: {layers: [dense: {units: 16, activation: relu, name: fc}]}
+"""
+
+
+def test_repeated_blocks_are_drawn_once(tmp_path):
+    (tmp_path / "tower.yaml").write_text(REPEATS)
+    tower = pp.compile(tmp_path / "tower.yaml", pp.Target.tiny(8))
+    facts = tower.render(tmp_path / "a.svg", view="operations")
+    text = (tmp_path / "a.svg").read_text()
+    assert facts["drawn_operations"] <= facts["operations"] - 10
+    assert "levels/0   x6" in text and "levels/3/fc" not in text
+
+
+def test_blocks_of_paths():
+    names = ["conv1/conv", "conv4/first/conv", "conv4/more/0/conv", "conv4/more/1/conv1/product", "loss"]
+    assert list(blocks_of(names).values()) == ["conv1", "conv4/first", "conv4/more/0", "conv4/more/1", "loss"]
+    assert set(blocks_of(["fc/matmul/product", "fc/matmul/reduce", "fc/relu/x"]).values()) == {"fc/matmul", "fc/relu"}
+
+
+def ten_vertices():
+    graph = pp.Graph(pp.Target.tiny(4), name="ten")
+    x = graph.add_variable(pp.FLOAT, (8, 100), name="x")
+    graph.set_tile_mapping(x, np.arange(8) // 2)
+    twice = graph.clone(x, "twice")
+    doubling, pairs, total = (graph.add_compute_set(n) for n in ("doubling", "pairs", "total"))
+    doubling.add_vertices("Add", a=x, b=x, out=twice, tile=np.arange(8) // 2)
+    half, out = (graph.add_variable(pp.FLOAT, (100,), name=n, mapping=0) for n in ("half", "sum"))
+    graph.add_vertex(pairs, "Add", {"a": twice[0], "b": twice[7], "out": half}, tile=0)
+    graph.add_vertex(total, "Add", {"a": half, "b": twice[3], "out": out}, tile=0)
+    graph.create_host_read("sum", out)
+    loop = pp.Repeat(3, pp.Sequence([pp.Execute(doubling), pp.Copy(twice, x)]))
+    return pp.compile_graph(graph, pp.Sequence([loop, pp.Execute(pairs), pp.Execute(total)]))
+
+
+def test_ten_vertices_are_a_page_of_a_textbook(tmp_path):
+    executable = ten_vertices()
+    facts = executable.render(tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert facts["drawn_vertices"] == 10 == text.count("<ellipse") - 1  # one is in the legend
+    assert [text.count(f">{field}<") for field in ("a", "b", "out")] == [10, 10, 10]
+    for words in ("[0, :]", "[7, :]", "float 8x100", "doubling", "copy", "tiles 0..3"):
+        assert words in text
+
+
+def test_things_of_a_textbook_page_do_not_touch(monkeypatch):
+    from poplar_py.render import textbook
+    from poplar_py.render.vertices import vertices_figure
+
+    pages = []
+    draw = textbook.Textbook.draw
+    monkeypatch.setattr(textbook.Textbook, "draw", lambda page: (pages.append(page), draw(page))[1])
+    figure, _ = vertices_figure(ten_vertices(), "dark")
+    things = list(pages[0].things.values())
+    assert len(things) == 14
+    for i, a in enumerate(things):
+        assert a.x >= 0 and a.x + a.width <= figure.width and a.y >= 0 and a.y + a.height <= figure.height
+        for b in things[:i]:
+            apart = a.x + a.width < b.x or b.x + b.width < a.x or a.y + a.height < b.y or b.y + b.height < a.y
+            assert apart, (a.name, b.name)
+
+
+def test_a_long_program_is_a_line_a_block(tmp_path, monkeypatch, executable):
+    from poplar_py.render import program
+
+    whole = executable.render(tmp_path / "a.svg", view="program")
+    monkeypatch.setattr(program, "_LONG", 5)
+    short = executable.render(tmp_path / "b.svg", view="program")
+    assert short["lines"] < whole["lines"]
+    text = (tmp_path / "b.svg").read_text()
+    assert "fc1   (" in text and "supersteps)" in text
+
+
+def test_a_timeline_shows_the_whole_run(executable, tmp_path, monkeypatch):
+    from poplar_py.render import timeline
+
+    facts = executable.render(tmp_path / "a.png", view="timeline")
+    monkeypatch.setattr(timeline, "_TICKED", 2)
+    folded = executable.render(tmp_path / "b.png", view="timeline")
+    assert folded == facts | {"path": folded["path"], "seconds": folded["seconds"]}
+    a, b = (np.asarray(PIL_Image.open(tmp_path / f"{n}.png").convert("RGB")).astype(int) for n in "ab")
+    assert a.shape == b.shape and np.abs(a - b).mean() < 4  # the same picture, by finer columns
