@@ -107,7 +107,7 @@ def test_outputs_in_half_are_within_its_rounding(model: str) -> None:
 
 
 TRAINING = {  # options with which batch 4 fits a gc200, and a rate at which rounding errors do not grow
-    "alexnet": ({"off_chip": "optimiser"}, 0.0001),
+    "alexnet": ({"off_chip": "optimiser"}, 0.00003),
     "resnet50": ({"recompute": "optimal", "off_chip": "optimiser"}, 0.0005),
 }
 
