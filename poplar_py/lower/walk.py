@@ -101,7 +101,7 @@ class _Walk:
 
     def run(self) -> Lowered:
         # stored activations are apart for every block, so nothing repeats there
-        calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
+        calls = self.calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
         number = 0
         while number < len(self.g.ops):
             op = self.g.ops[number]
@@ -161,6 +161,7 @@ class _Walk:
             self.place[value] = tensor
         for value, first in zip(op.outputs, self.first_time.get(op.name, ()), strict=False):
             layouts_of(self.graph).note_again(self.place[first], self.place[value])
+        self.calls.made(op)
         self.off_chip.after(op)
         self.off_chip.made(op)
 
