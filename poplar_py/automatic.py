@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import GraphMemoryAllocationError
 
-PROMISING = 1.5  # times the room there is: what is expected to need more is not tried
+PROMISING = 2.0  # times the room there is: what is expected to need more is not tried (code and exchange shrink too)
 
 
 def settings_to_try(error: GraphMemoryAllocationError, g: Any) -> Iterator[dict[str, str]]:

@@ -137,9 +137,9 @@ def table(kind: str, names: Iterable[str]) -> list[str]:
 
 def put(text: str, kind: str, lines: Iterable[str]) -> str:
     """A page with a table between its marks."""
-    pattern = re.compile(rf"(<!-- table: {kind} -->\n).*?(\n<!-- end -->)", re.S)
+    pattern = re.compile(rf"(<!-- table: {kind} -->\n).*?(<!-- end -->)", re.S)
     assert pattern.search(text), f"{PAGE} has no mark for the table of {kind}"
-    return pattern.sub(lambda m: m[1] + "\n".join(lines) + m[2], text)
+    return pattern.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], text)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ EXAMPLES = (
     "poplar-py allocate problem.csv --time 60 -o placed.csv",
     "poplar-py allocate first.csv second.csv --time 0 --json       (the quick portfolio alone)",
 )
+SECONDS, SECONDS_TO_FIT = 10.0, 60.0
 _NAMES = {
     "id": ("id", "name", "buffer"),
     "lower": ("lower", "start", "begin"),
@@ -39,13 +40,14 @@ _NAMES = {
     "region_end": ("region_end",),
     "apart": ("apart",),
 }
+TIME = f"how long to search at most (default {SECONDS:.0f}; {SECONDS_TO_FIT:.0f} where --capacity may be within reach)"
 _MOST = 1 << 59  # bytes, addresses and moments: sums of a few stay within 64 bits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("problem", nargs="+", metavar="PROBLEM.csv", help="tables of things")
     parser.add_argument("--capacity", type=int, metavar="BYTES", help="how much memory there is")
-    parser.add_argument("--time", type=float, default=10.0, metavar="SECONDS", help="how long to search (default 10)")
+    parser.add_argument("--time", type=float, metavar="SECONDS", help=TIME)
     parser.add_argument("--element", type=int, metavar="BYTES", help="size of a memory element (default 16384)")
     parser.add_argument("-o", "--output", metavar="FILE.csv", help="write the table with a column of offsets")
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidOption(f"--capacity {args.capacity}: bytes cannot be negative")
     if args.element is not None and args.element < 1:
         raise InvalidOption(f"--element {args.element}: a memory element has at least one byte")
-    if not args.time >= 0:
+    if args.time is not None and not args.time >= 0:
         raise InvalidOption(f"--time {args.time}: seconds cannot be negative; 0 runs the quick portfolio alone")
     if args.output and len(args.problem) > 1:
         raise InvalidOption(f"--output {args.output} takes the placement of one table; {len(args.problem)} are given")
@@ -86,23 +88,29 @@ def run(args: argparse.Namespace) -> int:
 
 def _place(args: argparse.Namespace, path: str, problem: Problem) -> dict[str, Any]:
     """Place one table; what there is to say about it."""
-    from ..cost.allocate import allocate
+    from ..cost.allocate import allocate, lower_bound
 
+    seconds = args.time
+    if seconds is None:
+        reachable = args.capacity is not None and lower_bound(problem) <= args.capacity
+        seconds = SECONDS_TO_FIT if reachable else SECONDS
     with progress(args) as line:
         line.begin(f"place {len(problem.size):,} things")
         cpu = time.process_time()
         placed = allocate(
             problem,
             args.capacity,
-            args.time,
+            seconds,
             lambda peak, bound, method: line.update(0, f"peak {peak:,}, {peak / max(bound, 1):.4f} of the lower bound"),
         )
         cpu = time.process_time() - cpu
     if args.output:
         write_placement(args.output, problem, placed.offset)
+    largest = int(problem.size.argmax()) if len(problem.size) else -1
     return {
         "problem": path,
         "things": len(problem.size),
+        "largest": {"id": problem.name(largest), "size": int(problem.size[largest])} if largest >= 0 else None,
         "peak": placed.peak,
         "lower_bound": placed.lower_bound,
         "ratio": round(placed.ratio, 6),
@@ -131,6 +139,8 @@ def _people(facts: dict[str, Any]) -> str:
         verdict = "fits" if facts["fits"] else f"over by {peak - capacity:,}"
         if not facts["fits"] and low > capacity:
             verdict += f"; nothing can fit, the lower bound is over by {low - capacity:,}"
+            if facts["largest"]["size"] > capacity:
+                verdict += f" ({facts['largest']['id']} of {facts['largest']['size']:,} bytes alone is too large)"
         elif not facts["fits"]:
             verdict += "; more --time may find a placement that fits"
         lines.append(f"  capacity     {capacity:>14,} bytes: {verdict}")
@@ -257,18 +267,21 @@ class _Table:
         order = np.argsort(owner, kind="stable")
         lifetime = np.array(self.lifetime, np.int64).reshape(-1, 2)[order]
         size, align, begin, end = np.array(self.thing, np.int64).reshape(n, 4).T
-        return Problem(
-            size,
-            lifetime[:, 0],
-            lifetime[:, 1],
-            first=np.searchsorted(owner[order], np.arange(n + 1)),
-            align=align,
-            apart=[(i, self.numbers[other]) for _, i, other in self.partners],
-            element_bytes=element_bytes or ELEMENT_BYTES,
-            begin=begin,
-            end=end,
-            names=list(self.numbers),
-        )
+        try:
+            return Problem(
+                size,
+                lifetime[:, 0],
+                lifetime[:, 1],
+                first=np.searchsorted(owner[order], np.arange(n + 1)),
+                align=align,
+                apart=[(i, self.numbers[other]) for _, i, other in self.partners],
+                element_bytes=element_bytes or ELEMENT_BYTES,
+                begin=begin,
+                end=end,
+                names=list(self.numbers),
+            )
+        except InvalidOption as error:
+            raise InvalidOption(f"{self.path}: {error}") from None
 
 
 def write_placement(path: str, problem: Problem, offset: Any) -> None:

@@ -112,6 +112,13 @@ class Placement:
         return self.peak / self.lower_bound if self.lower_bound else 1.0
 
 
+def lower_bound(problem: Problem) -> int:
+    """Bytes that no placement can do without: the largest sum of sizes alive at once, found in a moment."""
+    from .allocate_improve import Improving
+
+    return Improving(problem, None, 0.0, 0.0).low_bytes
+
+
 def allocate(
     problem: Problem,
     capacity: int | None = None,

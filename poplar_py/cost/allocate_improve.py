@@ -7,6 +7,7 @@ limits grow; from the second round on the orders are shaken. What failed is reme
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import cycle, product
 from typing import TYPE_CHECKING
@@ -41,7 +42,9 @@ ANGLES = ("TWA", "CTA", "WAT", "ZAW", "AWT", "TCA", "TAW", "ATW")
 MOST_CELLS = 3_000_000  # things x sections the exact search may have to look at in one state
 SKYLINE_CELLS = 1_000_000  # things x sections up to which a skyline is as quick as an order (about 0.1 s)
 MOST_ROOM = 1 << 25  # records on the trail of the search
-STEP = 8  # states of a first run, in multiples of the number of things
+QUICK_CELLS = 3_000_000  # things x sections the quick portfolio may dive through, about 0.06 s
+STEP = 2  # states of a first run, in multiples of the number of things
+GROW = 2  # limit of each later round, in multiples of the one before
 
 
 def load() -> float:
@@ -255,16 +258,21 @@ class Improving:
             self._take(offset, method)
         return int(peak)
 
+    def _enough(self) -> bool:
+        """Whether the portfolio may end early: there is a placement, and it is good enough or the time is over."""
+        late = bool(self.state[1]) or (0 < self.seconds < math.inf and time.perf_counter() >= self.deadline)
+        return self._done() or (self.high >= 0 and late)
+
     def _portfolio(self) -> None:
         if self.cells <= SKYLINE_CELLS:
             for angle in SKYLINES:
-                if self._done() or (self.high >= 0 and self.state[1]):
+                if self._enough():
                     return
                 self._grow(self._order(tuple(angle)), f"skyline {angle}")
         few = self.high >= 0  # skylines, and those are nearly always better
         for names in ORDERS[:4] if few else ORDERS:
             for smallest_gap in (False,) if few else (False, True):
-                if self._done() or (self.high >= 0 and self.state[1]):
+                if self._enough():
                     return
                 self._fit(self._order(names), smallest_gap, f"order {'/'.join(names)}")
         self.all_orders = True
@@ -323,12 +331,16 @@ class Improving:
         """Straight down at falling capacities: hardly more than one pass each."""
         self._prepare()
         n = len(self.size)
+        most = QUICK_CELLS // self.cells if self.seconds <= 0 and self.most_states is None else 1 << 60
         for part in (0.75, 0.5, 0.35, 0.25, 0.15):
             target = self.low + int((self.high - self.low) * part)
-            if self._done() or target >= self.high:
+            if self._enough() or target >= self.high:
                 return
             for angle, mode in (("TWA", 1), ("CTA", 3)):
-                if self._try(angle, mode, target, n + 64, 0.0) == FOUND:
+                limit = min(n + 64, most - int(self.state[0]))
+                if limit < n:
+                    return
+                if self._try(angle, mode, target, limit, 0.0) == FOUND:
                     break
             else:
                 return
@@ -351,7 +363,7 @@ class Improving:
                     share = min(share * 1.5, 0.7) if outcome == FOUND else max(share * 0.9, 0.01)
                 else:
                     self._try(angle, mode, goal, limit, shake)
-            limit = limit * 3 // 2
+            limit = int(limit * GROW)
 
     def _move_forward(self) -> None:
         """For what is too large to search: the thing that finds no place below the best peak is placed earlier the

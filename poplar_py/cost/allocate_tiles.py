@@ -22,7 +22,7 @@ GOOD = 1.002  # peak over largest sum of live bytes at which no better placement
 FINE = 1.008  # at which it is not searched for either: the plan promises 1.01
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
-SEARCH_CELLS = 1_500_000_000  # sections of things the searches of one plan may look at, about 2 s
+SEARCH_CELLS = 800_000_000  # sections of things the searches of one plan may look at, about 4 s
 
 
 def place_tiles(
@@ -164,7 +164,7 @@ def _search(every, start, stop, entity, cells, bottom, run_first, begins, ends, 
         goal = int((below[k] + load[k]) * GOOD) - int(below[k])
         work = Improving(Problem(cells[here], low, high + 1, first=first), goal, np.inf, 0.0)
         one_state = max(int((high - low + 1).sum()), 1)
-        work.most_states = min(left, SEARCH_CELLS // 20) // one_state
+        work.most_states = min(left, SEARCH_CELLS // 10) // one_state
         if work.most_states < 2 * len(first):
             return
         work.run()

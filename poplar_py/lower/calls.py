@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph import Function, RemoteBuffer, Tensor
 from ..opgraph.graph import OpGraph
-from ..opgraph.op import Value
+from ..opgraph.op import Op, Value
 from ..opgraph.outline import Body, arguments, find_bodies, results_used, window_values
 from ..program import Call
 from ..program import Sequence as Program
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class _Lowered:
-    """A body as lowered: its Function, the tensors of its arguments and results, values that lie in the latter now."""
+    """A body as lowered: its Function, the tensors of its arguments and results; values that lie in the latter now, by
+    number of the result, and values that other ops made and that are views of them."""
 
     function: Function
     arguments: list[tuple[tuple[Value, ...], Tensor | None]]
     results: list[Tensor]
     vertices: int
     lying: dict[Value, int] = field(default_factory=dict)
+    views: set[Value] = field(default_factory=set)
     copied: int = 0
 
 
@@ -119,12 +121,28 @@ class Calls:
                 if walk.last_use.get(value, -1) >= end:  # read after this call, which overwrites it
                     walk.place[value] = at.duplicate(lowered.results[number], "result")
                     lowered.copied += value.size * value.dtype.size
+            for value in sorted(lowered.views, key=lambda v: v.name):
+                if walk.last_use.get(value, -1) >= end:
+                    walk.place[value] = at.duplicate(walk.place[value], "result")
+                    lowered.copied += value.size * value.dtype.size
             at.program.add(Call(lowered.function))
         lowered.lying.clear()
+        lowered.views.clear()
         for number, value in enumerate(window_values(self.g, start, body.length)):
             walk.place[value] = lowered.results[number]
             if walk.last_use.get(value, -1) >= end:
                 lowered.lying[value] = number
+
+    def made(self, op: Op) -> None:
+        """An op was lowered: where its results are views of what calls made, they move with it."""
+        for lowered in self.lowered.values():
+            if any(v in lowered.lying or v in lowered.views for v in op.inputs):
+                theirs = {v.index for tensor in lowered.results for v in tensor.variables()}
+                for value in op.outputs:
+                    place = self.walk.place.get(value)
+                    if place is not None and any(v.index in theirs for v in place.variables()):
+                        lowered.views.add(value)
+                        self.moving.add(value)
 
     def report(self) -> list[dict[str, Any]]:
         """The bodies: path of the first window, calls, ops, vertices of one, bytes copied around all calls."""

@@ -95,6 +95,12 @@ class Layouts:
         if not any(p is weights for p in seen):
             seen.append(weights)
 
+    def note_again(self, first: Tensor, again: Tensor) -> None:
+        """Remember that `again` holds the numbers of `first`: gradients from it are planned as from the first, so that
+        they sum in the same order."""
+        if view_key(first) in self._used:
+            self._used.setdefault(view_key(again), (again, self._used[view_key(first)][1]))
+
     def operand_of(self, weights: Placed) -> Placed | None:
         """The first laid out matrix that `weights` were multiplied with."""
         found = (self.find(operand) for operand, seen in self._used.values() if any(p is weights for p in seen))

@@ -95,10 +95,13 @@ class _Walk:
         self.off_chip = OffChip(self, read_off_chip(options["off_chip"]))
         self.last_use = {v: i for i, op in enumerate(g.ops) for v in op.inputs}
         self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
+        made = {op.name: op.outputs for op in g.ops}
+        again = g.info.get("recompute", {}).get("ops", {})
+        self.first_time = {name: made[first] for name, first in again.items()}  # outputs that repeated ops make again
 
     def run(self) -> Lowered:
         # stored activations are apart for every block, so nothing repeats there
-        calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
+        calls = self.calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
         number = 0
         while number < len(self.g.ops):
             op = self.g.ops[number]
@@ -156,6 +159,9 @@ class _Walk:
             if tensor.shape != value.shape or tensor.dtype != value.dtype:
                 raise InternalError(f"{op}: lower gives {tensor.dtype} {list(tensor.shape)} for {value.type}")
             self.place[value] = tensor
+        for value, first in zip(op.outputs, self.first_time.get(op.name, ()), strict=False):
+            layouts_of(self.graph).note_again(self.place[first], self.place[value])
+        self.calls.made(op)
         self.off_chip.after(op)
         self.off_chip.made(op)
 

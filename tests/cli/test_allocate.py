@@ -41,6 +41,9 @@ def test_too_little_memory_is_said_and_is_the_exit_code(cli: Any, table: Any) ->
     done = cli("allocate", table, "--capacity", 700)
     assert done.code == 1
     assert "over by 100; nothing can fit, the lower bound is over by 100" in done.out
+    assert "alone is too large" not in done.out
+    done = cli("allocate", table, "--capacity", 350)
+    assert done.code == 1 and "(a of 400 bytes alone is too large)" in done.out
 
 
 def test_rows_of_one_id_are_one_thing(cli: Any, tmp_path: Any) -> None:
@@ -75,7 +78,7 @@ def test_rows_of_one_id_are_one_thing(cli: Any, tmp_path: Any) -> None:
 def test_mistakes_in_a_table_are_named(cli: Any, tmp_path: Any, text: str, words: str) -> None:
     (tmp_path / "p.csv").write_text(text)
     done = cli("allocate", "p.csv")
-    assert done.code == 2 and words in done.err
+    assert done.code == 2 and words in done.err and "p.csv" in done.err
 
 
 def test_bytes_that_are_no_text_are_named(cli: Any, tmp_path: Any) -> None:
@@ -115,3 +118,24 @@ def test_several_tables_have_a_geometric_mean(cli: Any, table: Any, tmp_path: An
 def test_mistakes_in_options_are_named(cli: Any, table: Any) -> None:
     assert "--time -1" in cli("allocate", table, "--time", -1).err
     assert "nowhere.csv" in cli("allocate", "nowhere.csv").err
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"), [((), 10.0), (("--capacity", 800), 60.0), (("--capacity", 700), 10.0), (("--time", 3), 3.0)]
+)
+def test_the_search_is_longer_where_a_capacity_may_be_reached(
+    cli: Any, table: Any, more: tuple, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default a minute, unless not even the lower bound fits."""
+    from poplar_py.cost import allocate as module
+
+    given: list[float] = []
+    real = module.allocate
+
+    def watched(problem: Any, capacity: Any, limit: float, *rest: Any) -> Any:
+        given.append(limit)
+        return real(problem, capacity, limit, *rest)
+
+    monkeypatch.setattr(module, "allocate", watched)
+    cli("allocate", table, *more)
+    assert given == [seconds]

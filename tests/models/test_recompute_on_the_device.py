@@ -83,7 +83,8 @@ def test_gradients_are_the_same_bits(name: str, batch: int, tiles: int) -> None:
     expected = trained(plain, SMALL[name], batch)
     assert len(expected["losses"]) == 3 and np.isfinite(expected["losses"]).all()
     repeated = 0
-    for setting in SETTINGS:
+    within = Liveness(recompute(plain.op_graph, "sqrt")).peak
+    for setting in (*SETTINGS, f"budget:{within}"):
         executable = compiled(name, target, batch, recompute=setting)
         repeated += len(executable.info["recompute"]["ops"])
         found = trained(executable, SMALL[name], batch)
@@ -121,8 +122,9 @@ def test_what_is_tried_costs_little_first_and_nothing_hopeless_is_tried() -> Non
 
 @pytest.mark.slow
 def test_a_model_that_does_not_fit_is_made_to_fit() -> None:
-    """ResNet-8 needs 450,000 bytes a tile as it stands; with parts of the forward phase repeated 430,000 are enough."""
-    target = pp.Target.gc200(num_tiles=32, bytes_per_tile=430_000)
+    """ResNet-8 needs 450,000 bytes a tile as it stands and 342,000 in the order that frees memory early; with parts of
+    the forward phase repeated 340,000 are enough."""
+    target = pp.Target.gc200(num_tiles=32, bytes_per_tile=340_000)
     with pytest.raises(pp.GraphMemoryAllocationError):
         compiled("resnet8_digits", target, 32, recompute="none", remedies=False)
     executable = compiled("resnet8_digits", target, 32)
