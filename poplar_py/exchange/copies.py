@@ -41,8 +41,8 @@ def plan_copy(layout: Layout, source: Tensor, destination: Tensor) -> tuple[Tran
     a_length, a_tile, a_owner, a_place = _pieces(layout, source)
     b_length, b_tile, b_owner, b_place = _pieces(layout, destination)
     columns = np.empty((5, len(a_length) + len(b_length)), np.int64)
-    columns = columns[:, : pair_pieces(*columns, a_length, b_length)]
-    a, b, in_a, in_b, length = columns
+    filled = pair_pieces(columns[0], columns[1], columns[2], columns[3], columns[4], a_length, b_length)
+    a, b, in_a, in_b, length = (column[:filled] for column in columns)
     moves = Transfers(
         a_tile[a], a_owner[a], a_place[a] + in_a * size, b_tile[b], b_owner[b], b_place[b] + in_b * size, length * size
     ).merged()

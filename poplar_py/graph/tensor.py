@@ -419,6 +419,7 @@ class Windows:
 
     def _check_listed(self) -> None:
         """The rows listed must be as many as the windows have, and inside the tensor."""
+        assert self.listed is not None and self.rows is not None
         rows = np.broadcast_to(self.rows, (self.n,))
         if int(rows.sum()) != self.listed.size:
             raise ShapeError(f"windows on {self.tensor.name}: {self.listed.size} rows are listed for {int(rows.sum())}")

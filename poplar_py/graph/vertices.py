@@ -400,6 +400,7 @@ def _edges(field: Any, value: Tensor | Windows, axes: tuple[int, ...], n: int) -
 
 def _listed_edges(value: Windows, n: int) -> Edges:
     tensor = value.tensor
+    assert value.listed is not None and value.rows is not None
     rows = np.broadcast_to(value.rows, (n,))
     cols = value.length if value.length.size != 1 else int(value.length.reshape(-1)[0])
     offset = np.concatenate(([0], np.cumsum(rows)))

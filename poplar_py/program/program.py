@@ -98,7 +98,9 @@ class Copy(Program):
         if streams and isinstance(streams[0], RemoteBuffer):
             self._check_rows(streams[0], tensors[0])
         elif streams:
-            self._check_stream(streams[0], tensors[0])
+            stream = streams[0]
+            assert isinstance(stream, DataStream)
+            self._check_stream(stream, tensors[0])
         else:
             a, b = tensors
             if a.dtype != b.dtype:

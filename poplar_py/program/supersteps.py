@@ -110,7 +110,8 @@ def _copies_together(programs: Iterable[Any]) -> Iterator[Any]:
 
 
 def _alike(a: p.Copy, b: p.Copy) -> bool:
-    return a.source.dtype == b.source.dtype and a.source.graph is b.source.graph is a.destination.graph
+    ends = [t for t in (a.source, b.source, a.destination) if isinstance(t, Tensor)]
+    return a.source.dtype == b.source.dtype and len({id(t.graph) for t in ends}) == 1
 
 
 def _variables(program: Any) -> set[int] | None:
@@ -129,7 +130,9 @@ def _joined(copies: list[p.Copy]) -> p.Copy:
         return copies[0]
     names = list(dict.fromkeys(copy.name for copy in copies))
     name = names[0] if len(names) == 1 else f"{names[0]} and {len(copies) - 1} more"
-    return p.Copy(Joined([c.source for c in copies]), Joined([c.destination for c in copies]), name=name)
+    sources = [c.source for c in copies if isinstance(c.source, Tensor)]
+    destinations = [c.destination for c in copies if isinstance(c.destination, Tensor)]
+    return p.Copy(Joined(sources), Joined(destinations), name=name)
 
 
 class _Flatten:

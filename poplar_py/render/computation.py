@@ -134,7 +134,7 @@ class Picture:
                                  a.chunk_x, a.chunk_y, a.chunk_r, *ends)  # type: ignore[call-arg] # fmt: skip
                 key = part.vertex.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + part.place.view(np.uint64)
                 ends.append(key)
-                yield Ends(part.vertex, part.is_write, *ends, cs.index)
+                yield Ends(part.vertex, part.is_write, *ends, cs.index)  # type: ignore[call-arg]
 
     def view(self, size: tuple[int, int], sides: float | None = None) -> View:
         """The whole picture in `size` pixels; `sides`: share of the width kept for labels on each side."""

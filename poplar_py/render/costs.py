@@ -57,7 +57,7 @@ class Costs:
 
     def __init__(self, executable: Any):
         self.executable = executable
-        step_of = {}
+        step_of: dict[int, Any] = {}
         for step in executable.steps:
             if step.compute_set >= 0:
                 step_of.setdefault(step.compute_set, step)

@@ -178,7 +178,7 @@ def _steps(
             left + _BARS * n / len(bars), y + high - tall, max(_BARS / len(bars) * 0.82, 0.6), tall, SPANS["exchange"]
         )
     places = [
-        (left + each * (n + 0.5), received.get(s.index, 0), s.name)
+        (left + each * (n + 0.5), float(received.get(s.index, 0)), str(s.name))
         for n, s in enumerate(moving)
         if received.get(s.index, 0)
     ]

@@ -231,7 +231,7 @@ def _svg_image(x, y, w, h, pixels) -> str:
     )
 
 
-_SVG = {
+_SVG: dict[str, Any] = {
     "box": _svg_box, "ellipse": _svg_ellipse, "polygon": _svg_polygon, "line": _svg_line, "curve": _svg_curve,
     "text": _svg_text, "image": _svg_image,
 }  # fmt: skip
@@ -307,7 +307,7 @@ def _png_image(image, draw, s, x, y, w, h, pixels) -> None:
     image.paste(Image.fromarray(pixels).resize(size, how), (round(x * s), round(y * s)))
 
 
-_PNG = {
+_PNG: dict[str, Any] = {
     "box": _png_box, "ellipse": _png_ellipse, "polygon": _png_polygon, "line": _png_line, "curve": _png_curve,
     "text": _png_text, "image": _png_image,
 }  # fmt: skip

@@ -86,7 +86,7 @@ def memory_figure(
         t.faint,
     )
     order, columns = along_program(executable, program)
-    total = sum(columns.values()) if order else np.zeros(0)
+    total = np.sum(list(columns.values()), axis=0) if order else np.zeros(0)
     peak = int(np.argmax(total)) if len(total) else -1
     names = [executable.steps[i].name for i in order]
     _along(fig, 130, f"alive on all tiles, at most {size(total.max(initial=0))}" + (f" in {names[peak]}" if peak >= 0 else ""),
@@ -118,10 +118,11 @@ def _along(
     t = fig.theme
     fig.text(_LEFT - 80, top, title, 15, t.text, bold=True)
     y = top + 24
-    total = sum(columns.values())
+    total = np.sum(list(columns.values()), axis=0)
     limit = float(total.max(initial=0)) * 1.12 or 1.0
     near = capacity is not None and limit > 0.35 * capacity
-    limit = max(limit, capacity * 1.08) if near else limit
+    if capacity is not None and near:
+        limit = max(limit, capacity * 1.08)
     axis(fig, _LEFT, y, _WIDE, _HIGH, limit, size)
     n = len(total)
     if not n:
