@@ -33,6 +33,7 @@ from poplar_py.opgraph.op import (
 
 
 class _Convolution(Op):
+    laid_by = ()
     groups: int = 1
     stride: tuple[int, ...] | None = None
     padding_lower: tuple[int, ...] | None = None
