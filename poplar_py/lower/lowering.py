@@ -57,6 +57,7 @@ class Lowering:
             )
         self.may_take: list[Tensor] = []  # operands of the op being lowered over which its result may be written
         self.taken: Tensor | None = None  # the one of them that `result` wrote over
+        self.leading: Tensor | None = None  # the operand its result lies like, whether written over it or not
         self._starts: dict[str, int] = {}  # of each layer, the tile its small vectors begin at
         self._next_start = self._next_spread = 0
         self.plans: dict[str, Plan] = {}
@@ -217,10 +218,14 @@ class Lowering:
         **operands: Any,
     ) -> Tensor:
         """Elementwise work (see `elementwise`) into a new variable laid out as `like` (None: spread linearly), or over an
-        operand that `may_take` offers, where the codelet has a form in place: itself with one operand `InOut`."""
+        operand that `may_take` offers, where the codelet has a form in place: itself with one operand `InOut`. With a
+        `leading` operand the result lies like that one either way: sums over it then have one order, whatever else
+        lies in the operands' memory."""
+        if self.leading is not None:
+            like = self.leading
         for tensor in self.may_take:
             form = self._form_in_place(codelet, operands, tensor)
-            if form is not None:
+            if form is not None and (self.leading is None or self._lie_alike(tensor, self.leading)):
                 rest = {n: t for n, t in operands.items() if t is not tensor}
                 if len(rest) == 1 and set(rest) == {"a"}:
                     rest = {"b": rest["a"]}
@@ -231,6 +236,19 @@ class Lowering:
         else:
             out = self.variable_like(like, name, element_type)
         return self.elementwise(codelet, out, name, constants=constants, **operands)
+
+    def _lie_alike(self, a: Tensor, b: Tensor) -> bool:
+        """Whether tensors of one shape are stored in the same order and on the same tiles."""
+        if a is b:
+            return True
+        if isinstance(a, StoredView) or isinstance(b, StoredView):
+            if not (isinstance(a, StoredView) and a.same_as(b)):
+                return False
+            a, b = a.stored, b.stored  # type: ignore[attr-defined]
+        if not (a.is_contiguous and b.is_contiguous):
+            return False
+        pairs = zip(self.top.tile_mapping(a), self.top.tile_mapping(b), strict=True)
+        return all(np.array_equal(x, y) for x, y in pairs)
 
     def _form_in_place(self, codelet: str, operands: Mapping[str, Any], tensor: Tensor) -> str | None:
         """The codelet that writes over the operand that `tensor` is; a and b change places where they may."""

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import InternalError
 from ..graph import Graph, Tensor
 from ..opgraph.graph import OpGraph, Parameter
+from ..opgraph.lying import leading_operand
 from ..opgraph.op import Op, Value
 from ..options import read_options
 from ..program import Call, Copy, Program, Repeat, Sequence
@@ -147,10 +148,12 @@ class _Walk:
             tensors = op.regroup([self.place[v] for v in op.inputs])
             offered = self.in_place.offer(number, op)
             self.at.may_take, self.at.taken = [tensor for _, tensor in offered], None
+            leading = leading_operand(op)
+            self.at.leading = None if leading is None else self.place[leading]
             results = op.lower(self.at, *tensors)
         finally:
             self.graph._scope = outside
-            self.at.may_take = []
+            self.at.may_take, self.at.leading = [], None
         self.in_place.settle(op, offered, self.at.taken)
         results = () if results is None or op.updates else results if isinstance(results, tuple) else (results,)
         if len(results) != len(op.outputs):

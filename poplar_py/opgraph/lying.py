@@ -58,9 +58,20 @@ class Lying:
 def decided_by(op: Op) -> Iterable[Value]:
     """Operands by whose places it goes where an op's results lie and in which order it sums."""
     if op.laid_by is None:
-        return op.inputs
+        leading = leading_operand(op)
+        return op.inputs if leading is None else (leading,)
     operands = (getattr(op, name) for name in op.laid_by)
     return tuple(v for v in operands if isinstance(v, Value))
+
+
+def leading_operand(op: Op) -> Value | None:
+    """The operand that an elementwise result is laid out like, whether it is written over it or not: of those whose
+    memory it may take (`Op.in_place`) the first that an op made as a whole. None: the op decides."""
+    if op.laid_by is not None or not op.outputs:
+        return None
+    operands = (getattr(op, name) for name in op.in_place)
+    made = (v for v in operands if isinstance(v, Value) and v.op is not None and v.type == op.outputs[0].type)
+    return next((v for v in made if not _is_part(v)), None)
 
 
 def _is_part(value: Value) -> bool:
