@@ -24,6 +24,7 @@ from ..options import read_options
 from ..program import Call, Copy, Program, Repeat, Sequence
 from ..target import Target
 from .calls import Calls
+from .conv_plan import ConvPlan
 from .in_place import InPlace, Overwriting, Places
 from .layout import layouts_of
 from .lowering import Lowering
@@ -51,7 +52,7 @@ class Lowered:
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
     parameters: dict[str, Tensor]
-    plans: dict[str, Plan] = field(default_factory=dict)
+    plans: dict[str, Plan | ConvPlan] = field(default_factory=dict)
     outlined: list[dict[str, Any]] = field(default_factory=list)  # bodies: path, calls, ops, vertices, bytes copied
     in_place: Overwriting = field(default_factory=Overwriting)
 
@@ -171,6 +172,7 @@ class _Walk:
     def make(self, value: Value, op: Op | None, like: Tensor | None = None) -> None:
         """Give an input or parameter a place: that of `like`, or the one that `op` wants for it."""
         parameter = self.parameters.get(value)
+        tensor: Tensor | None
         if parameter is not None and parameter.like is not None and parameter.like.shape == value.shape:
             if parameter.like not in self.place:
                 self.make(parameter.like, op)
