@@ -1,6 +1,6 @@
 """How near the memory plans of models come to their lower bounds, on every tile.
 
-    python tools/plan_bounds.py                        every model in models/ that is not named below, both ways
+    python tools/plan_bounds.py                        every model in models/, both ways: minutes each, gigabytes
     python tools/plan_bounds.py resnet50 --batch 4     some models
     python tools/plan_bounds.py lenet5 --training --json
 
@@ -29,6 +29,13 @@ MODELS = {  # by name: the batch to compile for
     "alexnet": 4,
     "resnet50": 4,
     "vgg16": 4,
+    "lstm": 8,
+    "deep_mlp": 8,
+    "vgg19": 1,
+    "densenet121": 1,
+    "unet": 1,
+    "resnet101": 1,
+    "resnet152": 1,
 }
 ALLOWED, ALIGN = 1.01, 8
 

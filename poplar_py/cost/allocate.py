@@ -45,7 +45,7 @@ class Problem:
     size: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    first: np.ndarray | None = None
+    first: np.ndarray = None  # type: ignore[assignment]  # always an array once made
     align: Any = 1
     apart: Any = None
     element_bytes: int = ELEMENT_BYTES

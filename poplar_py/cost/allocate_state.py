@@ -66,7 +66,7 @@ class Trail(NamedTuple):
     frame: np.ndarray
     base: np.ndarray
     before: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # the name hides tuple.count, which nobody needs of a trail
 
 
 @njit(cache=True, nogil=True)

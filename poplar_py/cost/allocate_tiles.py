@@ -19,7 +19,8 @@ from .allocate_sections import sections_of
 from .allocate_tile import place_each, things_of
 
 GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
-FINE = 1.008  # at which it is not searched for either: the plan promises 1.01
+FINE = 1.008  # at which it is not searched for either
+PROMISED = 1.01  # of every tile's bound; tiles above are searched first
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
 SEARCH_CELLS = 800_000_000  # sections of things the searches of one plan may look at, about 4 s
@@ -151,20 +152,21 @@ def _copy(same, start, stop, above):
 
 
 def _search(every, start, stop, entity, cells, bottom, run_first, begins, ends, above, peak, load) -> None:
-    """Better placements for the tiles that no way served, the worst first."""
+    """Better placements for the tiles that no way served, those first that lack least: most of them are found at once,
+    while the worst may take all there is to look at and find nothing."""
     from .allocate import Problem
     from .allocate_improve import Improving
 
     below = bottom[every]
     ratio = (below + peak) / np.maximum(below + load, 1)
     left = SEARCH_CELLS
-    for k in np.argsort(-ratio, kind="stable")[: int((ratio > FINE).sum())]:
+    for k in sorted(np.flatnonzero(ratio > FINE), key=lambda k: (ratio[k] <= PROMISED, ratio[k])):
         here = slice(start[every[k]], stop[every[k]])
         first, low, high = things_of(entity[here], run_first, begins, ends)
-        goal = int((below[k] + load[k]) * GOOD) - int(below[k])
+        goal = int((below[k] + load[k]) * FINE) - int(below[k])
         work = Improving(Problem(cells[here], low, high + 1, first=first), goal, np.inf, 0.0)
         one_state = max(int((high - low + 1).sum()), 1)
-        work.most_states = min(left, SEARCH_CELLS // 10) // one_state
+        work.most_states = min(left, SEARCH_CELLS // 40) // one_state
         if work.most_states < 2 * len(first):
             return
         work.run()

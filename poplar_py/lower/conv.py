@@ -89,7 +89,7 @@ def _cut_by_grain(at: Lowering, plan: ConvPlan, tiles: np.ndarray) -> tuple[Conv
     result (for the gradient of weights, a piece's rows together), on the tile of their piece."""
     if at.grain != "row" or plan.problem.together:
         return plan, tiles
-    single = ("batch", "groups", "a", "y")
+    single: tuple[str, ...] = ("batch", "groups", "a", "y")
     if plan.problem.kind != WEIGHTS_GRADIENT:
         single += ("field0", "field1")
     bounds = dict(plan.bounds)
@@ -297,23 +297,22 @@ def _shape_table(plan: ConvPlan, pieces: _Pieces) -> np.ndarray:
     """The numbers that every piece's vertex is told: int64 (pieces, SHAPE_SIZE)."""
     p = plan.problem
     table = np.zeros((pieces.n, SHAPE_SIZE), np.int64)
-    ins, outs = pieces.size("a"), pieces.size("y")
-    if p.together:
-        ins, outs = p.a_width // p.held, p.y_width // p.held
-    head = (pieces.size("batch"), pieces.size("groups") * p.held, ins, p.a_width, outs, p.y_width)
-    for i, column in enumerate(head):
-        table[:, i] = column
+    ins: Any = p.a_width // p.held if p.together else pieces.size("a")
+    outs: Any = p.y_width // p.held if p.together else pieces.size("y")
+    head: tuple[Any, ...] = (pieces.size("batch"), pieces.size("groups") * p.held, ins, p.a_width, outs, p.y_width)
+    for i, number in enumerate(head):
+        table[:, i] = number
     for d, (reach, (first, stop)) in enumerate(zip(p.reaches, seen_places(plan, pieces), strict=True)):
         begin, end = pieces.begin[f"field{d}"], pieces.end[f"field{d}"]
         offset = reach.offset + reach.y_step * begin - reach.x_step * first
         low, high = (np.clip(limit - begin, 0, end - begin) for limit in reach.y_used)
         sign = 1 if reach.x_step > 0 else -1  # vertices take steps of a that are positive
-        columns = (
+        columns: tuple[Any, ...] = (
             reach.taps, stop - first, end - begin, sign * reach.x_step, sign * reach.y_step, sign * reach.tap_step,
             sign * offset, low, high, *reach.taps_used,
         )  # fmt: skip
-        for i, column in enumerate(columns):
-            table[:, HEAD + AXIS * d + i] = column
+        for i, numbers in enumerate(columns):
+            table[:, HEAD + AXIS * d + i] = numbers
     return table
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InternalError
 from ..graph import Graph, Tensor
 from ..graph.tensor import affine
 from .mapping import map_runs, top_of
@@ -34,6 +35,13 @@ class Layout:
     @property
     def shape(self) -> tuple[int, int]:
         return int(self.row_bounds[-1]), int(self.col_bounds[-1])
+
+    @property
+    def tile_of_blocks(self) -> np.ndarray:
+        """`tile` of a layout whose blocks lie on one tile each. Raises InternalError where they are spread."""
+        if self.tile is None:
+            raise InternalError(f"the blocks of a {list(self.shape)} matrix that stays on its tiles lie on none")
+        return self.tile
 
     @property
     def heights(self) -> np.ndarray:

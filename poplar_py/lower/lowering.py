@@ -24,6 +24,7 @@ from ..program import Sequence as Program
 from . import matmul as products
 from . import reduce as reductions
 from .channels import channel_sums
+from .conv_plan import ConvPlan
 from .layout import add_placed, layouts_of, stored_order
 from .mapping import linear_bounds, map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
 from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
@@ -57,9 +58,10 @@ class Lowering:
             )
         self.may_take: list[Tensor] = []  # operands of the op being lowered over which its result may be written
         self.taken: Tensor | None = None  # the one of them that `result` wrote over
+        self.leading: Tensor | None = None  # the operand its result lies like, whether written over it or not
         self._starts: dict[str, int] = {}  # of each layer, the tile its small vectors begin at
         self._next_start = self._next_spread = 0
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str, Plan | ConvPlan] = {}
         self.kept_tiles: dict[tuple, np.ndarray] = layouts_of(graph).kept_tiles
 
     @property
@@ -217,10 +219,14 @@ class Lowering:
         **operands: Any,
     ) -> Tensor:
         """Elementwise work (see `elementwise`) into a new variable laid out as `like` (None: spread linearly), or over an
-        operand that `may_take` offers, where the codelet has a form in place: itself with one operand `InOut`."""
+        operand that `may_take` offers, where the codelet has a form in place: itself with one operand `InOut`. With a
+        `leading` operand the result lies like that one either way: sums over it then have one order, whatever else
+        lies in the operands' memory."""
+        if self.leading is not None:
+            like = self.leading
         for tensor in self.may_take:
             form = self._form_in_place(codelet, operands, tensor)
-            if form is not None:
+            if form is not None and (self.leading is None or self._lie_alike(tensor, self.leading)):
                 rest = {n: t for n, t in operands.items() if t is not tensor}
                 if len(rest) == 1 and set(rest) == {"a"}:
                     rest = {"b": rest["a"]}
@@ -231,6 +237,19 @@ class Lowering:
         else:
             out = self.variable_like(like, name, element_type)
         return self.elementwise(codelet, out, name, constants=constants, **operands)
+
+    def _lie_alike(self, a: Tensor, b: Tensor) -> bool:
+        """Whether tensors of one shape are stored in the same order and on the same tiles."""
+        if a is b:
+            return True
+        if isinstance(a, StoredView) or isinstance(b, StoredView):
+            if not (isinstance(a, StoredView) and a.same_as(b)):
+                return False
+            a, b = a.stored, b.stored  # type: ignore[attr-defined]
+        if not (a.is_contiguous and b.is_contiguous):
+            return False
+        pairs = zip(self.top.tile_mapping(a), self.top.tile_mapping(b), strict=True)
+        return all(np.array_equal(x, y) for x, y in pairs)
 
     def _form_in_place(self, codelet: str, operands: Mapping[str, Any], tensor: Tensor) -> str | None:
         """The codelet that writes over the operand that `tensor` is; a and b change places where they may."""
@@ -397,8 +416,9 @@ class Lowering:
         """Reduce axes of x (all where None); see lower/reduce.py."""
         if isinstance(x, StoredView) and x.size and axes is not None and operation == "add":
             gone = sorted({int(a) % x.ndim for a in np.atleast_1d(axes)})
-            if gone == [0, *range(2, x.ndim)] and blocks_of(x) is not None:
-                return channel_sums(self, blocks_of(x), name, dtype or x.dtype, scale)
+            blocks = blocks_of(x)
+            if gone == [0, *range(2, x.ndim)] and blocks is not None:
+                return channel_sums(self, blocks, name, dtype or x.dtype, scale)
         return reductions.reduce(self, x, axes, operation, name, dtype=dtype, scale=scale)
 
     def in_order(self, x: Tensor, name: str) -> Tensor:
@@ -411,15 +431,13 @@ class Lowering:
 
     def concat(self, parts: Sequence[Tensor], axis: int, name: str) -> Tensor:
         """Tensors one after another: a view, or for values in blocks of channels, joined by channels, a copy."""
-        stored = [blocks_of(t) if isinstance(t, StoredView) else None for t in parts]
-        if axis != 1 or any(s is None for s in stored) or len({s.shape[-1] for s in stored}) != 1:  # type: ignore[union-attr]
+        stored = [s for t in parts if isinstance(t, StoredView) and (s := blocks_of(t)) is not None]
+        if axis != 1 or len(stored) < len(parts) or len({s.shape[-1] for s in stored}) != 1:
             return concat([self.in_order(t, f"{name}/{i}") for i, t in enumerate(parts)], axis)
         first = stored[0]
-        assert first is not None
-        shape = (first.shape[0], sum(s.shape[1] for s in stored), *first.shape[2:])  # type: ignore[union-attr]
+        shape = (first.shape[0], sum(s.shape[1] for s in stored), *first.shape[2:])
         whole, at = self.variable(first.dtype, shape, name), 0
         for s in stored:
-            assert s is not None
             self.copy(s, whole[:, at : at + s.shape[1]], name)
             at += s.shape[1]
         return field_view(whole)
@@ -450,12 +468,13 @@ class Lowering:
         )
 
     def create_weights(
-        self, element_type: Any, shape: tuple[int, int], batch: int, name: str, *, operand: Tensor | None = None
+        self, element_type: Any, shape: Sequence[int], batch: int, name: str, *, operand: Tensor | None = None
     ) -> Tensor:
         """A (k, n) matrix in blocks that stay on their tiles forward and backward; see lower/matmul.py."""
         training = bool(self.options.get("training", True))
+        k, n = shape
         return products.create_weights(
-            self, dtype(element_type), tuple(shape), batch, name, operand=operand, training=training
+            self, dtype(element_type), (k, n), batch, name, operand=operand, training=training
         )
 
     def indexed(

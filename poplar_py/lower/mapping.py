@@ -23,9 +23,11 @@ def top_of(graph: Graph) -> Graph:
 
 def tiles_of(graph: Graph) -> np.ndarray:
     """Top-level numbers of the tiles the graph may use: int64."""
-    if top_of(graph) is graph:
-        return np.arange(graph.target.num_tiles, dtype=np.int64)
-    return np.asarray(graph._top_tiles(), np.int64)
+    from ..graph.virtual import VirtualGraph
+
+    if isinstance(graph, VirtualGraph):
+        return np.asarray(graph._top_tiles(), np.int64)
+    return np.arange(graph.target.num_tiles, dtype=np.int64)
 
 
 def part_bounds(size: int, parts: int, grain: int = 1) -> np.ndarray:

@@ -12,6 +12,7 @@ slices are whole runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def multiply(
     transpose_b: bool = False,
     out_dtype: DType | None = None,
     plan: Plan | None = None,
-    options: dict[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Tensor:
     """out (m, n) = a (m, k) . b (k, n). Raises ShapeError and TypeMismatch."""
     a = a.transpose() if transpose_a else a
@@ -168,9 +169,9 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
         layout = found.layout
         if weights is not None:
             layouts.note_use(a, weights)
-            inner, cols, tile = layout.row_bounds, layout.col_bounds, layout.tile
+            inner, cols, tile = layout.row_bounds, layout.col_bounds, layout.tile_of_blocks
         else:
-            inner, cols, tile = layout.col_bounds, layout.row_bounds, layout.tile.T
+            inner, cols, tile = layout.col_bounds, layout.row_bounds, layout.tile_of_blocks.T
         partials = partials_dtype(a.dtype, options)
         blocks = Blocks(rows, inner, cols, tile[None], partials)
         _note_source(at, found, "" if weights is not None else "input gradient: ", [a], tile)
@@ -182,10 +183,10 @@ def _choose(at: Lowering, a: Tensor, b: Tensor, out_dtype: DType, plan: Plan | N
     wanted = layouts.weights_used_with(a.transpose(), (a.shape[0], b.shape[1])) if plan is None else None
     if wanted is not None and out_dtype == wanted.flat.dtype:
         layout = wanted.layout
-        _note_source(at, wanted, "weight gradient: ", [a, b], layout.tile)
+        _note_source(at, wanted, "weight gradient: ", [a, b], layout.tile_of_blocks)
         result = add_placed(at.graph, out_dtype, layout, "out")
         inner = np.array([0, a.shape[1]], np.int64)
-        tile = layout.tile[:, None, :]
+        tile = layout.tile_of_blocks[:, None, :]
         each = (_widest(layout.row_bounds) + _widest(layout.col_bounds)) * a.dtype.size
         passes = _passes(at, a.shape[1], each, options)
         return Blocks(layout.row_bounds, inner, layout.col_bounds, tile, out_dtype, passes, result)
@@ -298,6 +299,7 @@ def _unsplit(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks, out_dtype: DTyp
 def _into_place(at: Lowering, a: Tensor, b: Tensor, blocks: Blocks) -> Tensor:
     """The product straight into the blocks of a given layout; passes over k add to what is there."""
     result = blocks.result
+    assert result is not None  # as the caller found
     cuts = part_bounds(a.shape[1], blocks.serial).tolist()
     for i, (first, last) in enumerate(pairwise(cuts)):
         inner = np.array([0, last - first], np.int64)

@@ -82,7 +82,8 @@ class Plan:
     @property
     def block(self) -> tuple[int, int, int]:
         """Largest piece of m, k and n."""
-        return tuple(int(np.diff(b).max(initial=0)) for b in (self.m_bounds, self.k_bounds, self.n_bounds))
+        m, k, n = (int(np.diff(b).max(initial=0)) for b in (self.m_bounds, self.k_bounds, self.n_bounds))
+        return m, k, n
 
     def report(self) -> str:
         """The plan in words, a line a fact."""
@@ -257,7 +258,7 @@ def plan_weights(
     # the cut of n is the next layer's cut of k: of plans about as good, the squarer one leaves it more freedom
     near = np.flatnonzero(total <= NEAR_BEST * total.min())
     best = int(near[np.lexsort((total[near], np.abs(pk - pn)[near], gather[near] > 0))[0]])
-    if split[best]:
+    if k_bounds is not None and split[best]:
         pieces = [b + part_bounds(e - b, int(split[best]), k_grain)[:-1] for b, e in pairwise(k_bounds.tolist())]
         bounds_k = np.append(np.concatenate(pieces), k).astype(np.int64)
     else:
@@ -358,9 +359,9 @@ def _plan_pass(
     library = library or Library.builtin()
     k_grain, n_grain = _grains(target, in_dtype, k, n)
     columns = []
-    for pm in _splits(m, num_tiles):
-        pk, pn = _candidates(-(-k // k_grain), -(-n // n_grain), num_tiles // pm)
-        columns.append((np.full_like(pk, pm), pk, pn))
+    for rows_apart in _splits(m, num_tiles):
+        pk, pn = _candidates(-(-k // k_grain), -(-n // n_grain), num_tiles // rows_apart)
+        columns.append((np.full_like(pk, rows_apart), pk, pn))
     pm, pk, pn = (np.concatenate(c) for c in zip(*columns, strict=True))
     (mb, pm), (kb, pk), (nb, pn) = _piece(m, pm, 1), _piece(k, pk, k_grain), _piece(n, pn, n_grain)
     limit = read["available_memory_proportion"] * target.bytes_per_tile

@@ -106,10 +106,9 @@ def _same_order(graph: Graph, out: Tensor, operands: Mapping[str, Tensor], scala
     order = stored_order(out)
     if order is not None and all(t.transpose(order).is_contiguous for t in full.values()):
         return {n: t.transpose(order).flatten() for n, t in full.items()}
-    placed = {n: layouts_of(graph).find(t) for n, t in full.items()}
-    if any(p is None for p in placed.values()):
-        return None
-    if not all(p.layout.same_as(placed[""].layout) for p in placed.values()):
+    found = {n: layouts_of(graph).find(t) for n, t in full.items()}
+    placed = {n: p for n, p in found.items() if p is not None}
+    if len(placed) < len(found) or not all(p.layout.same_as(placed[""].layout) for p in placed.values()):
         return None
     return {n: p.flat for n, p in placed.items()}
 

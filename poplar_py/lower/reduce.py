@@ -53,11 +53,11 @@ def reduce(
         raise InvalidOption(
             f"reduce: no operation '{operation}'.{did_you_mean(operation, OPERATIONS)} There are {', '.join(OPERATIONS)}"
         )
-    axes = range(x.ndim) if axes is None else [axes] if isinstance(axes, (int, np.integer)) else axes
-    for axis in axes:
+    some = range(x.ndim) if axes is None else [int(axes)] if isinstance(axes, (int, np.integer)) else axes
+    for axis in some:
         if not -x.ndim <= axis < x.ndim:
             raise IndexOutOfRange(f"reduce: {x.name} has rank {x.ndim}; there is no axis {axis}")
-    gone = sorted({int(axis) % x.ndim for axis in axes})
+    gone = sorted({int(axis) % x.ndim for axis in some})
     kept = [axis for axis in range(x.ndim) if axis not in gone]
     shape = tuple(x.shape[axis] for axis in kept)
     dtype = BOOL if operation.startswith("logical") else dtype or x.dtype
@@ -110,7 +110,7 @@ def _is_along(matrix: Tensor) -> bool:
     index = matrix.index
     run = np.count_nonzero(np.diff(index[: min(outputs, 64)], axis=1) == 1)
     down = np.count_nonzero(np.diff(index[:, : min(depth, 64)], axis=0) == 1)
-    return run / min(outputs, 64) / max(depth - 1, 1) >= down / min(depth, 64) / max(outputs - 1, 1)
+    return bool(run / min(outputs, 64) / max(depth - 1, 1) >= down / min(depth, 64) / max(outputs - 1, 1))
 
 
 def _pieces(at: Lowering, matrix: Tensor, along: bool) -> np.ndarray:

@@ -37,6 +37,8 @@ def add_vectors(
     if shares is None:
         return False
     flat = shares.rows(stored.flatten())
-    fields: dict[str, Any] = {"a": flat} if in_place else {"a": shares.rows(value.stored.flatten()), "out": flat}
+    fields: dict[str, Any] = {"a": flat}
+    if isinstance(value, StoredView):
+        fields = {"a": shares.rows(value.stored.flatten()), "out": flat}
     at.execute(form, name, shares.tile, b=shares.vectors(vector.flatten()), **fields)
     return True

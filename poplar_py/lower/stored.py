@@ -39,9 +39,9 @@ def blocks_of(x: Tensor) -> Tensor | None:
         return x.stored if x.groups == in_blocks else None
     if not x.is_affine or x.size == 0:
         return None
-    last = x.dim_roll(1, x.ndim - 1)
-    if last.is_contiguous or (last.flatten(1, last.ndim - 1).is_affine and (x.shape[1] == 1 or last.strides[-1] == 1)):
-        return last[:, None]
+    rows = x.dim_roll(1, x.ndim - 1)
+    if rows.is_contiguous or (rows.flatten(1, rows.ndim - 1).is_affine and (x.shape[1] == 1 or rows.strides[-1] == 1)):
+        return rows[:, None]
     return None
 
 

@@ -18,11 +18,13 @@ from typing import Any
 from ..errors import InternalError
 from ..graph import Graph, Tensor
 from ..opgraph.graph import OpGraph, Parameter
+from ..opgraph.lying import leading_operand
 from ..opgraph.op import Op, Value
 from ..options import read_options
 from ..program import Call, Copy, Program, Repeat, Sequence
 from ..target import Target
 from .calls import Calls
+from .conv_plan import ConvPlan
 from .in_place import InPlace, Overwriting, Places
 from .layout import layouts_of
 from .lowering import Lowering
@@ -50,7 +52,7 @@ class Lowered:
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
     parameters: dict[str, Tensor]
-    plans: dict[str, Plan] = field(default_factory=dict)
+    plans: dict[str, Plan | ConvPlan] = field(default_factory=dict)
     outlined: list[dict[str, Any]] = field(default_factory=list)  # bodies: path, calls, ops, vertices, bytes copied
     in_place: Overwriting = field(default_factory=Overwriting)
 
@@ -147,10 +149,12 @@ class _Walk:
             tensors = op.regroup([self.place[v] for v in op.inputs])
             offered = self.in_place.offer(number, op)
             self.at.may_take, self.at.taken = [tensor for _, tensor in offered], None
+            leading = leading_operand(op)
+            self.at.leading = None if leading is None else self.place[leading]
             results = op.lower(self.at, *tensors)
         finally:
             self.graph._scope = outside
-            self.at.may_take = []
+            self.at.may_take, self.at.leading = [], None
         self.in_place.settle(op, offered, self.at.taken)
         results = () if results is None or op.updates else results if isinstance(results, tuple) else (results,)
         if len(results) != len(op.outputs):
@@ -168,6 +172,7 @@ class _Walk:
     def make(self, value: Value, op: Op | None, like: Tensor | None = None) -> None:
         """Give an input or parameter a place: that of `like`, or the one that `op` wants for it."""
         parameter = self.parameters.get(value)
+        tensor: Tensor | None
         if parameter is not None and parameter.like is not None and parameter.like.shape == value.shape:
             if parameter.like not in self.place:
                 self.make(parameter.like, op)

@@ -270,6 +270,8 @@ class Op:
     only_evaluating: ClassVar[tuple[str, ...]] = ()  # operands that count only then; what is computed again has none
     view_of: ClassVar[str] = ""  # the operand (or operands) whose memory the output is a view of
     in_place: ClassVar[tuple[str, ...]] = ()  # operands whose memory the first output may take, element by element
+    laid_by: ClassVar[tuple[str, ...] | None] = None  # operands by whose places outputs lie and sums go; None: all
+    sums: ClassVar[bool] = False  # whether it adds up in an order that depends on where `laid_by` lie
     signature: ClassVar[inspect.Signature]
 
     name: str

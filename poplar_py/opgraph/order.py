@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .graph import OpGraph
 from .liveness import Liveness, size_bytes
 from .op import Op, Value
@@ -163,7 +165,7 @@ def optimised(g: OpGraph) -> OpGraph:
     begin, gate, end = (len(g.ops) + k for k in range(3))
     forward = [i for i, op in enumerate(best.ops) if op.phase == "forward"]
     others = [i for i, op in enumerate(best.ops) if op.phase != "forward"]
-    order = best_order(problem, given=[begin, *forward, gate, *others, end])
+    order = best_order(problem, given=np.array([begin, *forward, gate, *others, end], np.int64))
     found = ordered(with_ops(best, [best.ops[i] for i in order if i < begin]))
     return min((best, found), key=lambda h: Liveness(h).peak)
 

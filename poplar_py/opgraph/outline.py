@@ -2,13 +2,14 @@
 
 A *window* is a run of consecutive ops. Two windows are alike where their ops have the same kinds, phases, attributes and
 operand types, and every operand comes from the same place: from the op as many places before, or from outside the
-window in both, the same operands being one value in both. Windows alike can share one body, lowered once and called for each with its own arguments. All windows
+window in both, the same operands being one value in both. Operands by whose places sums go, directly or through what is
+laid out like them, must have the same form (lying.py): results are then the same bits with bodies and without, whichever
+bodies there are. Windows alike can share one body, lowered once and called for each with its own arguments. All windows
 are hashed at once, length by length; of the sets of windows that are alike, those are chosen first that save most, until
 nothing is left that saves more than the copies of its arguments and results cost.
 
 Ops that change their operands, draw random numbers (keyed by their own path) or lay out operands for other ops stay
-where they are. So do ops that repeat one of the forward phase (recompute.py): they sum in the order that op does, which
-depends on where its operands lie.
+where they are. So do ops that repeat one of the forward phase (recompute.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .graph import OpGraph
+from .lying import Lying
 from .op import Op, Value
 
 LONGEST = 96  # ops of a window
@@ -87,6 +89,7 @@ class _Table:
             self.last_use |= dict.fromkeys(op.inputs, i)
         self.last_use |= dict.fromkeys(g.outputs.values(), len(g.ops))
         ids: dict[Any, int] = {}
+        self.lying = Lying(g, _described)
         self.movable = [self._movable(op) for op in g.ops]
         self.distances = [self._distances(i, op) for i, op in enumerate(g.ops)]
         self.key = [ids.setdefault(self._key(op), len(ids)) for op in g.ops]
@@ -94,6 +97,8 @@ class _Table:
 
     def _movable(self, op: Op) -> bool:
         if op.updates or op.kind in NEVER or (op.kind in STATIONARY and self.training) or op.name in self.again:
+            return False
+        if self.lying.adds_a_view(op):
             return False
         return all(v.size for v in (*op.inputs, *op.outputs))
 
@@ -105,12 +110,8 @@ class _Table:
             found.append((0, 0) if made is None else (i - self.place[made], made.outputs.index(v)))
         return tuple(found)
 
-    @staticmethod
-    def _key(op: Op) -> Any:
-        operands = tuple(len(o) if isinstance(o, tuple) else o is not None for o in op.operands)
-        attributes = tuple((name, _frozen(value)) for name, value in sorted(op.attributes.items()))
-        types = tuple((v.dtype.name, v.shape) for v in op.inputs)
-        return op.kind, op.phase == "forward", attributes, operands, types
+    def _key(self, op: Op) -> Any:
+        return op.phase == "forward", _described(op), self.lying.forms_that_matter(op)
 
     def candidates(self) -> Iterable[Body]:
         """All sets of two or more windows that are alike and do not overlap."""
@@ -195,6 +196,13 @@ def results_used(g: OpGraph, last_use: dict[Value, int], starts: list[int], leng
         end = start + length
         used |= {i for i, v in enumerate(window_values(g, start, length)) if last_use.get(v, -1) >= end}
     return sorted(used)
+
+
+def _described(op: Op) -> Any:
+    """An op but for its name, phase and operands: kind, attributes, which operands it has and their types."""
+    operands = tuple(len(o) if isinstance(o, tuple) else o is not None for o in op.operands)
+    attributes = tuple((name, _frozen(value)) for name, value in sorted(op.attributes.items()))
+    return op.kind, attributes, operands, tuple((v.dtype.name, v.shape) for v in op.inputs)
 
 
 def _frozen(value: Any) -> Any:

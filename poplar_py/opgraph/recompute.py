@@ -133,7 +133,7 @@ class Plans:
         self.chain = chain
         self.usual = ordered(g)  # without recomputation
         self.unshared = Liveness(self.usual).peak
-        self.costs = self._equal() if self.middle else self._different()
+        self.costs = self._equal(*self.middle) if self.middle else self._different()
         self.done: dict[int, OpGraph] = {}
 
     def _sizes(self, segments: list[Segment]) -> dict[str, list[Any]]:
@@ -166,22 +166,22 @@ class Plans:
             transit[s, s + 1 :] = np.maximum.accumulate(enter[s, s:] + peak[s:])[:-1]
             reach[s, s + 1 :] = np.cumsum([seg.work for seg in segments[s:-1]])
         sizes = {name: self._rounded(v) for name, v in self._sizes(segments).items()}
-        works = [np.array([getattr(s, name) for s in segments]) for name in ("work", "needed_work")]
         extra = np.array([[0.0, s.cheap_work] for s in segments])
-        tables = plan_chain(self.units, self._rounded(enter), self._rounded(transit), reach, *works, extra, **sizes)
+        work, needed = (np.array([getattr(s, name) for s in segments]) for name in ("work", "needed_work"))
+        rounded = self._rounded(enter), self._rounded(transit)
+        tables = plan_chain(self.units, *rounded, reach, work, needed, extra, **sizes)
         self.first_choice, self.again_choice = tables[1], tables[3]
         return tables[0][0]
 
-    def _equal(self) -> np.ndarray:
+    def _equal(self, begin: int, end: int) -> np.ndarray:
         from .native import plan_equal
 
         segments = self.chain.segments
-        begin, end = self.middle
         n = len(segments)
         s = segments[begin]
-        enter = [sum(map(size_bytes, segments[min(begin + d, end)].entering - s.entering)) for d in range(end - begin)]
-        enter = np.array([*enter, *[enter[-1]] * n], np.int64)[: n + 1]
-        sizes = {name: np.array(v[0]) for name, v in self._sizes([s]).items()}
+        each = [sum(map(size_bytes, segments[min(begin + d, end)].entering - s.entering)) for d in range(end - begin)]
+        enter = np.array([*each, *[each[-1]] * n], np.int64)[: n + 1]
+        sizes: dict[str, Any] = {name: np.array(v[0]) for name, v in self._sizes([s]).items()}
         numbers = [*enter.tolist(), *(int(x) for v in sizes.values() for x in v.ravel())]
         self.unit = gcd(*numbers) or 1
         most = max(2 * UNITS, EQUAL_ENTRIES // (n * n))
@@ -208,11 +208,14 @@ class Plans:
             k = what - SPLIT
         if what >= SPLIT:
             left = sum(map(size_bytes, self.chain.segments[k].entering - self.chain.segments[s].entering))
-            return SPLIT, k, m - int(self._rounded(left)) if not self.middle else m - self._entering(k - s)
+            return (
+                SPLIT,
+                k,
+                m - int(self._rounded(left)) if not self.middle else m - self._entering(*self.middle, k - s),
+            )
         return what, 0, m - self._kept(s, what - KEEP)
 
-    def _entering(self, distance: int) -> int:
-        begin, end = self.middle
+    def _entering(self, begin: int, end: int, distance: int) -> int:
         there = self.chain.segments[min(begin + min(distance, end - begin - 1), end)].entering
         return int(self._rounded(sum(map(size_bytes, there - self.chain.segments[begin].entering))))
 
@@ -424,18 +427,21 @@ class _Emission:
         stack = [v for v in values if self._missing(v)][::-1]
         while stack:
             v = stack[-1]
-            if not self._missing(v):
+            op = self._missing(v)
+            if op is None:
                 stack.pop()
                 continue
-            missing = [w for w in self.reads(v.op) if self._missing(w)]
+            missing = [w for w in self.reads(op) if self._missing(w)]
             if missing:
                 stack += missing[::-1]
                 continue
-            self._repeat(v.op)
+            self._repeat(op)
             stack.pop()
 
-    def _missing(self, v: Value) -> bool:
-        return v.op is not None and v.op.phase == "forward" and can_repeat(v.op) and v not in self.there
+    def _missing(self, v: Value) -> Op | None:
+        """The op that makes a value again, where it is one of the forward phase and not there."""
+        op = v.op
+        return op if op is not None and op.phase == "forward" and can_repeat(op) and v not in self.there else None
 
     @staticmethod
     def reads(op: Op) -> list[Value]:

@@ -46,14 +46,14 @@ class Problem:
         """From pairs (op, op that must come later) and (op, allocation it touches)."""
         edges = np.unique(np.array(list(constraints), np.int64).reshape(-1, 2), axis=0)
         uses = np.unique(np.array(list(touches), np.int64).reshape(-1, 2), axis=0)
-        weight = np.asarray(weight, np.float64)
+        weights = np.asarray(weight, np.float64)
         return cls(
             count,
             as_lists(edges[:, ::-1], count),
             as_lists(edges, count),
             as_lists(uses, count),
-            as_lists(uses[:, ::-1], len(weight)),
-            weight,
+            as_lists(uses[:, ::-1], len(weights)),
+            weights,
         )
 
     def reversed(self) -> Problem:

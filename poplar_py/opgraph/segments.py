@@ -99,7 +99,7 @@ def _cuts(forward: Sequence[Op], roots: dict[Value, tuple[Value, ...]]) -> list[
             alive.update(r for r in roots[v] if last.get(r, -1) > i)
         alive = {r for r in alive if last[r] > i}
         crossing.append((frozenset(alive), sum(map(size_bytes, alive))))
-    cuts = [(0, frozenset())]
+    cuts: list[tuple[int, frozenset[Value]]] = [(0, frozenset())]
     for i in range(len(forward) - 1):
         values, bytes_ = crossing[i]
         after = crossing[i + 1][1]

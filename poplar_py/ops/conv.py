@@ -33,6 +33,7 @@ from poplar_py.opgraph.op import (
 
 
 class _Convolution(Op):
+    laid_by = ()
     groups: int = 1
     stride: tuple[int, ...] | None = None
     padding_lower: tuple[int, ...] | None = None
@@ -64,15 +65,17 @@ class _Convolution(Op):
             if name != "groups" and given is not None and len(given) != axes:
                 raise ShapeError(f"{self}: {name} is {list(given)}; it takes {axes} numbers, one for each field axis")
         step = self.input_dilation or (1,) * axes
-        cut = [tuple(-(-max(-n, 0) // d) for n, d in zip(pad, step, strict=True)) for pad in (lower, upper)]
-        kept = [
+        cut_lower, cut_upper = (
+            tuple(-(-max(-n, 0) // d) for n, d in zip(pad, step, strict=True)) for pad in (lower, upper)
+        )
+        kept_lower, kept_upper = (
             tuple(n + c * d for n, c, d in zip(pad, cuts, step, strict=True))
-            for pad, cuts in zip((lower, upper), cut, strict=True)
-        ]
+            for pad, cuts in ((lower, cut_lower), (upper, cut_upper))
+        )
         try:
             return ConvParams(
                 element_type, x[0], x[2:], w[2:], w[1], w[0] // groups, groups,
-                InputTransform(*cut, tuple(step), *kept),
+                InputTransform(cut_lower, cut_upper, tuple(step), kept_lower, kept_upper),
                 KernelTransform(dilation=tuple(self.dilation or ())),
                 OutputTransform(stride=tuple(self.stride or ())),
             )  # fmt: skip
@@ -125,7 +128,7 @@ def weights_gradient(x: np.ndarray, dy: np.ndarray, params: ConvParams) -> np.nd
     return dw
 
 
-GEOMETRIES = (
+GEOMETRIES: tuple[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
     ((2, 3, 8, 8), (4, 3, 3, 3), {"padding_lower": (1, 1), "padding_upper": (1, 1)}),
     ((1, 16, 9, 7), (32, 16, 1, 1), {}),
     ((1, 4, 11, 10), (6, 4, 3, 2), {"stride": (2, 3), "padding_lower": (1, 0), "padding_upper": (1, 2)}),

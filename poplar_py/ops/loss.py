@@ -51,6 +51,7 @@ class SoftmaxCrossEntropy(Op):
     logits: Value
     labels: Value
     loss = scalar(FLOAT)
+    laid_by = ()
     samples = LABELLED
 
     def infer(self) -> Any:
@@ -85,6 +86,7 @@ class SoftmaxCrossEntropyGrad(Op):
     labels: Value
     dloss: Value | None = None
     dlogits = like("logits")
+    laid_by = ()
     in_place = ("logits",)
     samples = (*(sample(*s.operands, None) for s in LABELLED), sample(*LABELLED[0].operands, floats()))
 
@@ -111,6 +113,8 @@ class MeanSquaredError(Op):
     x: Value
     wanted: Value
     loss = scalar(FLOAT)
+    laid_by = ("x",)
+    sums = True
     samples = (
         sample(floats(5, 7), floats(5, 7)),
         sample(floats(1), floats(1)),

@@ -63,6 +63,7 @@ class Lrn(_Lrn):
     """y = x / (bias + alpha / size * the sum of the squares of `size` neighbouring channels) ** beta"""
 
     y = like("x")
+    laid_by = ("x",)
     samples = tuple(sample(x, **more) for x, more in VALUES)
 
     def reference(self, x: Any) -> Any:
@@ -83,6 +84,7 @@ class LrnGrad(_Lrn):
 
     dy: Value
     dx = like("x")
+    laid_by = ("x",)
     samples = tuple(sample(x, x, **more) for x, more in VALUES)
 
     def infer(self) -> Any:

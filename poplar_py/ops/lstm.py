@@ -53,6 +53,7 @@ class LstmCell(Op):
     c_before: Value
     h = like("c_before")
     c = like("c_before")
+    laid_by = ()
     samples = (
         sample(floats(3, 20), floats(3, 5)),
         sample(floats(1, 4), floats(1, 1)),
@@ -90,6 +91,7 @@ class LstmCellGrad(Op):
     dc: Value | None = None
     dgates = computed()
     dc_before = computed()
+    laid_by = ()
     in_place = ("gates",)
     samples = (
         sample(floats(3, 20), floats(3, 5), floats(3, 5), floats(3, 5)),

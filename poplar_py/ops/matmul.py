@@ -33,6 +33,7 @@ class Matmul(Op):
     transpose_a: bool = False
     transpose_b: bool = False
     out = computed()
+    laid_by = ()
 
     samples = (
         sample(floats(5, 7), floats(7, 3)),

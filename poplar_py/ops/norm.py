@@ -80,6 +80,8 @@ class BatchNorm(Op):
     mean = computed()
     variance = computed()
     in_place = ("x",)
+    laid_by = ("x",)
+    sums = True
     only_evaluating = ("running_mean", "running_variance", "step")
     samples = (
         *(sample(*b, None, None, None) for b in BATCHES),
@@ -138,6 +140,8 @@ class BatchNormGrad(Op):
     dgamma = like("gamma")
     dbeta = like("gamma")
     in_place = ("dy", "x")
+    laid_by = ("x",)
+    sums = True
     samples = tuple(
         sample(x, gamma, floats(*gamma.type.shape), floats(*gamma.type.shape, low=0.5), x) for x, gamma, _ in BATCHES
     )
@@ -171,6 +175,7 @@ class BatchNormInference(Op):
     epsilon: float = 1e-5
     y = like("x")
     in_place = ("x",)
+    laid_by = ("x",)
     samples = tuple(sample(*b, b[1], floats(*b[1].type.shape, low=0.5)) for b in BATCHES)
 
     def infer(self) -> Any:
@@ -247,6 +252,8 @@ class GroupNorm(Op):
     mean = computed()
     variance = computed()
     in_place = ("x",)
+    laid_by = ("x",)
+    sums = True
     samples = tuple(sample(*given, groups=groups) for *given, groups in GROUPS)
 
     def infer(self) -> Any:
@@ -289,6 +296,8 @@ class GroupNormGrad(Op):
     dgamma = like("gamma")
     dbeta = like("gamma")
     in_place = ("dy", "x")
+    laid_by = ("x",)
+    sums = True
     samples = tuple(
         sample(x, gamma, floats(x.type.shape[0], n), floats(x.type.shape[0], n, low=0.5), x, groups=n)
         for x, gamma, _, n in GROUPS
@@ -323,6 +332,7 @@ ROWS = (
 class _LayerRows(Op):
     x: Value
     gamma: Value
+    laid_by = ()
 
     def check(self, *vectors: str) -> None:
         """Raise unless x has rows, and every vector an entry for each element of a row."""

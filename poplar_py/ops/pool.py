@@ -86,6 +86,7 @@ def all_taps(axes: Axes) -> Any:
 
 
 class _Windows(Op):
+    laid_by = ()  # cut evenly, by shape
     kernel: tuple[int, ...]
     stride: tuple[int, ...] | None = None
     padding_lower: tuple[int, ...] | None = None

@@ -39,6 +39,7 @@ class _Reduce(Op):
     axes: tuple[int, ...] | None = None  # all where None
     keepdims: bool = False
     out = computed()
+    sums = True
     operation: ClassVar[str] = ""
     empty_is_legal: ClassVar[bool] = True
 

@@ -32,6 +32,7 @@ def log_of_softmax(x: np.ndarray) -> np.ndarray:
 
 
 class _Rows(Op):
+    laid_by = ()
     x: Value
     y = like("x")
     in_place = ("x",)
@@ -53,6 +54,7 @@ class _Rows(Op):
 
 
 class _RowsGrad(Op):
+    laid_by = ()
     y: Value
     dy: Value
     dx = like("y")

@@ -88,6 +88,24 @@ def test_bodies_do_not_overlap_and_are_alike():
         assert all(kinds == first for kinds in others)
 
 
+@pytest.mark.parametrize("alike", [False, True])
+def test_norms_of_values_cut_otherwise_over_tiles_are_not_called_as_one(alike):
+    """A norm adds up where its operand lies, which a convolution of another kernel puts elsewhere; relu may be shared."""
+    random = np.random.default_rng(1)
+    g = OpGraph("norms")
+    x = g.add_input("x", "float", (2, 16, 40, 40))
+    for n, size in enumerate((1, 1 if alike else 5)):
+        w = g.add_parameter(f"{n}/w", "float", (16, 16, size, size), initial=random.normal(size=(16, 16, size, size)))
+        x = g.add("conv", x, w, padding_lower=(size // 2,) * 2, padding_upper=(size // 2,) * 2, name=f"{n}/conv")
+        x = g.add("relu", x, name=f"{n}/before")
+        ones = (g.add_parameter(f"{n}/{v}", "float", (16,), initial=np.ones(16)) for v in ("gamma", "beta"))
+        x = g.add("batch_norm", x, *ones, name=f"{n}/norm")[0]
+        x = g.add("relu", x, name=f"{n}/after")
+    g.set_output("y", x)
+    called = {g.ops[s + i].kind for body in find_bodies(g, 24) for s in body.starts for i in range(body.length)}
+    assert ("batch_norm" in called) == alike and "relu" in called
+
+
 def test_what_changes_state_or_draws_numbers_is_left_alone():
     g = residual_network(4, True)
     for body in find_bodies(g, 1472):
@@ -105,7 +123,7 @@ def test_random_graphs_with_repeats(data):
     kept = [x]
     parts = [
         [
-            data.draw(st.sampled_from(["relu", "conv", "add", "mul", "tanh"]))
+            data.draw(st.sampled_from(["relu", "conv", "conv3", "norm", "add", "mul", "tanh"]))
             for _ in range(data.draw(st.integers(1, 3)))
         ]
         for _ in range(2)
@@ -113,14 +131,17 @@ def test_random_graphs_with_repeats(data):
     for n in range(data.draw(st.integers(2, 7))):
         for k, kind in enumerate(parts[data.draw(st.integers(0, 1))]):
             name = f"part{n}/{k}"
-            if kind == "conv":
-                w = g.add_parameter(
-                    f"{name}/w",
-                    "float",
-                    (16, 16, 1, 1),
-                    initial=(random.normal(size=(16, 16, 1, 1)) * 0.3).astype("f4"),
+            if kind.startswith("conv"):
+                size = 3 if kind == "conv3" else 1
+                initial = (random.normal(size=(16, 16, size, size)) * 0.3).astype("f4")
+                w = g.add_parameter(f"{name}/w", "float", initial.shape, initial=initial)
+                x = g.add("conv", x, w, padding_lower=(size // 2,) * 2, padding_upper=(size // 2,) * 2, name=name)
+            elif kind == "norm":  # sums whose order depends on where its operand lies
+                vectors = (
+                    g.add_parameter(f"{name}/{v}", "float", (16,), initial=random.normal(size=16).astype("f4"))
+                    for v in ("gamma", "beta")
                 )
-                x = g.add("conv", x, w, name=name)
+                x = g.add("batch_norm", x, *vectors, name=name)[0]
             elif kind in ("add", "mul"):
                 x = g.add(kind, x, kept[data.draw(st.integers(0, len(kept) - 1))], name=name)
             else:

@@ -16,6 +16,9 @@ import poplar_py as pp
 TOOLS = str(Path(__file__).resolve().parent.parent.parent / "tools")
 
 
+LARGE = ["alexnet", "resnet50", "vgg16", "lstm", "vgg19", "densenet121", "unet", "resnet101", "resnet152"]
+
+
 @pytest.fixture
 def plan_bounds(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module tools/plan_bounds.py."""
@@ -26,7 +29,7 @@ def plan_bounds(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("model", ["mnist_small", "mnist_mlp", "autoencoder", "lenet5", "resnet8_digits"])
+@pytest.mark.parametrize("model", ["mnist_small", "mnist_mlp", "autoencoder", "lenet5", "resnet8_digits", "deep_mlp"])
 def test_small_models_on_every_tile(plan_bounds: Any, model: str, training: bool) -> None:
     row = plan_bounds.measure(model, 8, training)
     assert row["tiles"] == 1472 and row["things"] > 1000
@@ -36,10 +39,19 @@ def test_small_models_on_every_tile(plan_bounds: Any, model: str, training: bool
 
 @pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("model", ["alexnet", "resnet50", "vgg16"])
-def test_large_models_on_every_tile(plan_bounds: Any, model: str, training: bool) -> None:
-    row = plan_bounds.measure(model, 4, training)
+@pytest.mark.parametrize("model", LARGE)
+def test_large_models_on_every_tile(
+    request: pytest.FixtureRequest, plan_bounds: Any, model: str, training: bool
+) -> None:
+    if (model, training) == ("unet", True):
+        request.applymarker(pytest.mark.xfail(strict=True, reason="51 of 1472 tiles are above, by up to 1.0155"))
+    row = plan_bounds.measure(model, None, training)
     assert row["tiles_above"] == 0, row
+
+
+def test_every_model_is_measured(plan_bounds: Any) -> None:
+    assert sorted(plan_bounds.MODELS) == sorted(path.stem for path in (Path(TOOLS).parent / "models").glob("*.yaml"))
+    assert set(LARGE) <= set(plan_bounds.MODELS)
 
 
 def test_the_bound_is_what_lives_at_once(plan_bounds: Any) -> None:
