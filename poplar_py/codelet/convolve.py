@@ -89,13 +89,13 @@ def convolve(out: Any, a: Any, b: Any, shape: Any, form: int) -> None:
             if kind == WEIGHTS_GRADIENT:
                 total[:, number] += np.einsum("nbxyzqi,nbxyzqo->bqio", seen, dy[:, :, *f])
             else:
-                total[:, :, *f] += np.einsum("nbxyzqi,bqio->nbxyzqo", seen, w[:, number])
+                total[:, :, *f] += np.einsum("nbxyzqi,bqio->nbxyzqo", seen, w[:, number])  # type: ignore[arg-type]
         else:
             seen = x[:, :, :, *i]
             if kind == WEIGHTS_GRADIENT:
                 total[:, :, :, number] += np.einsum("ngaxyzi,ngoxyzj->goaij", seen, dy[:, :, :, *f], optimize=True)
             else:
-                total[:, :, :, *f] += np.einsum("ngaxyzi,goaij->ngoxyzj", seen, w[:, :, :, number], optimize=True)
+                total[:, :, :, *f] += np.einsum("ngaxyzi,goaij->ngoxyzj", seen, w[:, :, :, number], optimize=True)  # type: ignore[arg-type]
     out[...] = total.reshape(out.shape)
 
 

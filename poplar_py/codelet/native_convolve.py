@@ -383,7 +383,7 @@ def _together(out, a, b, shape, table, form):
                                                     )
 
 
-@overload(convolve.convolve_by, jit_options=_JIT)
+@overload(convolve.convolve_by, jit_options=_JIT)  # type: ignore[arg-type]
 def _(out, a, b, shape, form, blas):
     if out.dtype != types.float32:
         return None

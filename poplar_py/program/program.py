@@ -83,7 +83,7 @@ class Copy(Program):
         name: str = "",
     ):
         if isinstance(offset, str):  # Copy(a, b, "name"), as before there were offsets
-            offset, name = None, offset
+            name, offset = offset, None
         self.source = source
         self.destination = destination
         self.offset = offset
