@@ -42,22 +42,14 @@ ALLOWED, ALIGN = 1.01, 8
 
 def bounds(executable: Any) -> np.ndarray:
     """Least bytes of each tile, int64[tiles]: code and state, and the most that lives at once by the checker."""
-    from poplar_py.memory.check import lifetimes
+    from poplar_py.memory.check import area_lifetimes, lifetimes
 
     plan = executable.memory
     tiles = len(plan.tile_bytes)
     fixed = np.zeros(tiles, np.int64)
     for name in ("vertex_state", "vertex_code", "control_code", "exchange_code", "stacks"):
         fixed += plan.by_category[name]
-    variables = lifetimes(executable)
-    used = np.zeros((len(variables), len(plan.area_names)), bool)  # an area lives in the supersteps that use it
-    for step in executable.schedule.steps:
-        area = executable.copies[step.index].area if step.index in executable.copies else -1
-        if step.kind == "execute":
-            area = executable.route_area[step.compute_set]
-        if area >= 0:
-            used[step.index, area] = True
-    alive = np.concatenate([variables, used], axis=1)
+    alive = np.concatenate([lifetimes(executable), area_lifetimes(executable)], axis=1)
     most, now = np.zeros(tiles, np.int64), np.zeros(tiles, np.int64)
     order = np.argsort(plan.thing_entity, kind="stable")  # the things of an entity together
     first = np.searchsorted(plan.thing_entity[order], np.arange(alive.shape[1] + 1))

@@ -36,6 +36,11 @@ class Layout:
         """What the compiled loops need to find the run of an element."""
         return self.start, self.bucket, self.shift, self.num_elements
 
+    @property
+    def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
+        """What the compiled loops need to find where an element lies: the columns of runs, and how to find its run."""
+        return self.start, self.tile, self.local, self.variable, self.bucket, self.shift, self.num_elements
+
     def text(self) -> str:
         """Fragments by variable: how many tiles and bytes."""
         lines = [f"layout: {len(self.start)} runs, {len(self.fragment_tile)} fragments"]

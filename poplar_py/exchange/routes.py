@@ -98,13 +98,7 @@ def _direct(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
         rows,
         cols,
         stride,
-        layout.start,
-        layout.tile,
-        layout.local,
-        layout.variable,
-        layout.bucket,
-        layout.shift,
-        layout.num_elements,
+        *layout.columns,
     )
     return Placed(owner, place * edges.dtype.size, row_stride)
 
@@ -130,13 +124,7 @@ def _direct_scattered(layout: Layout, tile: np.ndarray, edges: Edges) -> Placed:
         offset,
         edges.elements,
         width,
-        layout.start,
-        layout.tile,
-        layout.local,
-        layout.variable,
-        layout.bucket,
-        layout.shift,
-        layout.num_elements,
+        *layout.columns,
     )
     placed.owner[~nothing] = owner[~nothing]
     placed.place[~nothing] = first[~nothing] * edges.dtype.size

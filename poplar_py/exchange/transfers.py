@@ -80,12 +80,6 @@ def fetch(
         dst_tile,
         dst,
         size,
-        layout.start,
-        layout.tile,
-        layout.local,
-        layout.variable,
-        layout.bucket,
-        layout.shift,
-        layout.num_elements,
+        *layout.columns,
     )
     return Transfers(src_tile, owner, src, to_tile, np.broadcast_to(np.int32(AREA), src.shape), to, count)

@@ -16,12 +16,12 @@ import numpy as np
 
 from ..dtypes import DType, dtype
 from ..errors import IndexOutOfRange, ShapeError, TypeMismatch
+from .variable import MANY
 
 if TYPE_CHECKING:
     from .graph import Graph
     from .variable import Variable
 
-MANY = 1 << 16  # element numbers from which a compiled loop is worth its import
 _ORIGIN = 1 << 50  # address of element 0 of the phantom memory; never read
 
 

@@ -153,10 +153,8 @@ class Lowering:
             return
         from ..graph.native import put
 
-        flat, words = (
-            np.empty(tensor.size, value.dtype),
-            f"u{value.dtype.itemsize}",
-        )  # half is unknown to compiled loops
+        flat = np.empty(tensor.size, value.dtype)
+        words = f"u{value.dtype.itemsize}"  # compiled loops do not know half
         put(flat.view(words), as_matrix(tensor.index), placed.flat.offset, as_matrix(value).view(words))
         self.top.set_initial_value(placed.flat, flat)
 

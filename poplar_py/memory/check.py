@@ -161,7 +161,7 @@ def _vertices(graph: Any, compute_set: int, size: np.ndarray) -> tuple[int, int,
 def check_memory(executable: Any) -> int:
     """Raise InternalError where two things alive in one superstep share a byte, or something has no place, or another
     one than the engine uses; returns how many pairs of neighbours were compared."""
-    alive = np.concatenate([lifetimes(executable), _areas(executable)], axis=1)
+    alive = np.concatenate([lifetimes(executable), area_lifetimes(executable)], axis=1)
     compared = _apart(executable, alive)
     _complete(executable, alive)
     _adds_up(executable)
@@ -214,7 +214,7 @@ class _Meets:
         return np.concatenate(found) if found else np.zeros(0, bool)
 
 
-def _areas(executable: Any) -> np.ndarray:
+def area_lifetimes(executable: Any) -> np.ndarray:
     """alive[step, area]: an area lives in the supersteps that use it."""
     areas = np.zeros((len(executable.schedule.steps), len(executable.memory.area_names)), bool)
     for step in executable.schedule.steps:

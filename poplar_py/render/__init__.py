@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileLoadError, InvalidOption, did_you_mean
+from .palette import THEMES
 
 VIEWS = ("computation", "operations", "compute-sets", "program", "exchange", "timeline", "tiles", "memory")
 SUFFIXES = (".png", ".svg", ".html")
 STYLES = ("tissue", "nebula", "plate")
 COLOURS = ("layer", "kind", "phase", "tile", "cycles")
 PALETTES = ("vivid", "safe")
-THEMES = ("dark", "light", "print")
 MOVING = (".mp4", ".webp", ".gif")
 FEW_VERTICES = 40  # up to here the computation view names every vertex
 

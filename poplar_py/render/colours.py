@@ -14,8 +14,6 @@ from .hierarchy import PHASES, Cell, find_cells
 from .palette import KIND_NAMES, KINDS, kind_of, rgb
 from .palette import PHASES as PHASE_COLOURS
 
-COLOURS = ("layer", "kind", "phase", "tile", "cycles")
-PALETTES = ("vivid", "safe")
 HUES = (212, 258, 68, 152, 32, 302, 186, 112, 345, 235, 50, 130, 10, 280, 90, 170)
 KIND_SHIFT = {  # of the layer's hue, with lightness and chroma
     "multiply": (-26, 0.80, 0.155),

@@ -47,7 +47,6 @@ STRIP = 36_000_000  # pixels drawn at a time
 MOST_SIDES = 0.36  # of the width, for labels on each side
 CLOSE = 3  # cells up to which compute sets are named instead
 NAMED = 250  # vertices up to which each of those is named by its codelet
-STYLES = ("tissue", "nebula", "plate")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,7 +196,7 @@ class Diagram:
                 half = text_width(arrow.label, 11) / 2
                 xs.append(spot[0] - half)
                 xe.append(spot[0] + half)
-        heading = max(text_width(self.title, 24, True), text_width(self.subtitle, 14), self._legend_width())
+        heading = max(text_width(self.title, 24, True), text_width(self.subtitle, 14), legend_width(self.legend))
         low_x, low_y = min(xs, default=0.0), min(ys, default=0.0)
         wide, high = max(xe, default=0.0) - low_x, max(ye, default=0.0) - low_y
         width = max(wide, heading) + 2 * _MARGIN
@@ -222,7 +223,7 @@ class Diagram:
                 under = t.panel if any(_inside(f, spot) for f in frames) else t.ground
                 fig.box(spot[0] + dx - half, spot[1] + dy - 7, 2 * half, 14, under)
                 fig.text(spot[0] + dx, spot[1] + dy + 4, arrow.label, 11, t.faint, anchor="middle")
-        self._draw_legend(fig)
+        draw_legend(fig, self.legend, t, _MARGIN, self._draw_key)
         return fig
 
     def _frames(
@@ -244,23 +245,28 @@ class Diagram:
                 frames.append(frame)
         return frames
 
-    def _legend_width(self) -> float:
-        return sum(52 + text_width(words, 13) for _, _, words in self.legend)
+    def _draw_key(self, fig: Figure, x: float, y: float, colour: str, words: str) -> None:
+        """The arrow of a legend."""
+        arrow = Arrow("", "", colour=colour, dash=words.startswith("copy"))
+        _draw_arrow(fig, arrow, _straight((x, y - 5), (x + 20, y - 5)), self.theme)
 
-    def _draw_legend(self, fig: Figure) -> None:
-        t, x, y = self.theme, _MARGIN, fig.height - 26.0
-        for shape, colour, words in self.legend:
-            if shape == "line":
-                _draw_arrow(
-                    fig,
-                    Arrow("", "", colour=colour, dash=words.startswith("copy")),
-                    _straight((x, y - 5), (x + 20, y - 5)),
-                    t,
-                )
-            else:
-                _outline(fig, shape, x, y - 12, 22, 15, mix(t.ground, colour, 0.25), colour)
-            fig.text(x + 32, y, words, 13, t.faint)
-            x += 52 + text_width(words, 13)
+
+def legend_width(legend: list[tuple[str, str, str]]) -> float:
+    return sum(52 + text_width(words, 13) for _, _, words in legend)
+
+
+def draw_legend(
+    fig: Figure, legend: list[tuple[str, str, str]], t: Theme, left: float, draw_key: Callable[..., None]
+) -> None:
+    """(shape, colour, words) side by side at the foot of a figure; `draw_key(fig, x, y, colour, words)` draws a line."""
+    x, y = left, fig.height - 26.0
+    for shape, colour, words in legend:
+        if shape == "line":
+            draw_key(fig, x, y, colour, words)
+        else:
+            _outline(fig, shape, x, y - 12, 22, 15, mix(t.ground, colour, 0.25), colour)
+        fig.text(x + 32, y, words, 13, t.faint)
+        x += 52 + text_width(words, 13)
 
 
 def _quoted(text: str) -> str:

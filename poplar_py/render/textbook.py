@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .diagram import _HEAD, _outline, _shorten
+from .diagram import _HEAD, _outline, _shorten, draw_legend, legend_width
 from .figure import Figure, Point, text_width
 from .layered import _apart
 from .palette import Theme, mix
@@ -88,7 +88,8 @@ class Textbook:
             bottom = max(bottom, *(t.y + t.height for t in column))
         wide = left - BETWEEN + _MARGIN
         heading = (
-            max(text_width(self.title, 24, True), text_width(self.subtitle, 14), self._legend_width()) + 2 * _MARGIN
+            max(text_width(self.title, 24, True), text_width(self.subtitle, 14), legend_width(self.legend))
+            + 2 * _MARGIN
         )
         shift = max(0.0, heading - wide) / 2
         for t in self.things.values():
@@ -105,7 +106,7 @@ class Textbook:
             half = text_width(words, 11) / 2 + 2
             fig.box(x - half, y - 7, 2 * half, 14, under)
             fig.text(x, y + 4, words, 11, self.theme.text, anchor="middle")
-        self._draw_legend(fig)
+        draw_legend(fig, self.legend, self.theme, _MARGIN, _draw_key)
         return fig
 
     # placing -------------------------------------------------------------------------------------------------------
@@ -301,19 +302,10 @@ class Textbook:
                 fig.line([(x + 1, at), (x + w - 1, at)], mix(t.ground, thing.colour, 0.6), 1)
                 fig.text(x + w / 2, at + SLOT / 2 + 4, words, 11, t.text, anchor="middle")
 
-    def _legend_width(self) -> float:
-        return sum(52 + text_width(words, 13) for _, _, words in self.legend)
 
-    def _draw_legend(self, fig: Figure) -> None:
-        t, x, y = self.theme, _MARGIN, fig.height - 26.0
-        for shape, colour, words in self.legend:
-            if shape == "line":
-                fig.line([(x, y - 5), (x + 16, y - 5)], colour, 1.4, True)
-                _head(fig, [(x, y - 5), (x + 16, y - 5)], (x + 24, y - 5), colour)
-            else:
-                _outline(fig, shape, x, y - 12, 22, 15, mix(t.ground, colour, 0.25), colour)
-            fig.text(x + 32, y, words, 13, t.faint)
-            x += 52 + text_width(words, 13)
+def _draw_key(fig: Figure, x: float, y: float, colour: str, words: str) -> None:
+    fig.line([(x, y - 5), (x + 16, y - 5)], colour, 1.4, True)
+    _head(fig, [(x, y - 5), (x + 16, y - 5)], (x + 24, y - 5), colour)
 
 
 def _bend(a: Point, b: Point) -> list[Point]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import poplar_py as pp
-from poplar_py.render import computation
-from poplar_py.render.colours import COLOURS, KIND_SHIFT, SAFE_KINDS, Colours, linear
-from poplar_py.render.computation import STYLES, Picture
+from poplar_py.render import COLOURS, STYLES, computation
+from poplar_py.render.colours import KIND_SHIFT, SAFE_KINDS, Colours, linear
+from poplar_py.render.computation import Picture
 from poplar_py.render.flow import Flow, program_order
 from poplar_py.render.labels import _crosses, cell_labels, place_labels
 from poplar_py.render.scene import build_scene, chosen_sets
