@@ -13,7 +13,8 @@ from . import convolve
 from .convolve import AXIS, FORWARD_TOGETHER, HEAD
 from .native import _OPTIONS, _sgemm, part
 from .native_lanes import PACKED, evenly_apart, values_in_place, weights_in_place
-from .native_product import LANES, copy_lanes, lane_product
+from .native_product import lane_product
+from .native_vectors import LANES, copy_lanes
 
 _JIT = {**_OPTIONS, "forceinline": False}
 

@@ -13,7 +13,8 @@ from numba.extending import register_jitable
 
 from .convolve import AXIS, HEAD
 from .native import _OPTIONS, part
-from .native_product import LANES, copy_lanes, lane_product, outer_lanes, transpose_lanes
+from .native_product import lane_product
+from .native_vectors import LANES, copy_lanes, outer_lanes, transpose_lanes
 
 _JIT = {**_OPTIONS, "forceinline": False}
 PACKED = 1 << 16  # elements packed at a time: an eighth of a processor's second cache
