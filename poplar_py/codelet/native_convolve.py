@@ -219,11 +219,11 @@ def _values(out, a, w, shape, blas):
     depth = a_blocks * taps * a_width
     runs = _tap_runs(shape, table)
     many = min(places, max(PACKED // max(depth, 1), 1))
-    chunks = (depth + LANES - 1) // LANES
     lanes = out_width == LANES and depth > 0
     packed = np.empty((many, depth), np.float32)
-    turned = np.empty(many * chunks * LANES if lanes else 0, np.float32)
-    segments = np.empty((chunks if lanes else 0, 2), np.int64)
+    flat = part(packed, 0, packed.size)
+    segments = np.zeros((1, 3), np.int64)
+    segments[0, 2] = depth
     ordered = lanes and (out.shape[0] <= 1 or out.strides[0] == out.shape[1] * 4)
     result = np.empty((0 if ordered else many, out_width), np.float32)
     goal = part(out, 0, out.size) if ordered else part(result, 0, result.size)
@@ -237,15 +237,12 @@ def _values(out, a, w, shape, blas):
             while begin < places:
                 end = min(begin + many, places)
                 _pack(packed, a, shape, table, runs, first, a_blocks, a_width, begin, end)
-                if lanes:
-                    _turn(turned, segments, packed, end - begin)
                 for block in range(out_blocks):
                     row = ((n * groups + g) * out_blocks + block) * out_rows
                     if lanes:
                         lane_product(
-                            turned, 0, segments, depth - (chunks - 1) * LANES, weights,
-                            (g * out_blocks + block) * w_step, 0, 1, goal, (row * y2 + begin) * LANES if ordered else 0,
-                            0, end - begin,
+                            flat, 0, depth, segments, weights, (g * out_blocks + block) * w_step, 0, 1, goal,
+                            (row * y2 + begin) * LANES if ordered else 0, 0, end - begin,
                         )  # fmt: skip
                     else:
                         _sgemm(
@@ -259,24 +256,6 @@ def _values(out, a, w, shape, blas):
                             for o in range(out_width):
                                 line[start + o] = result[place - begin, o]
                 begin = end
-
-
-@register_jitable(**_JIT)
-def _turn(turned, segments, packed, count):
-    """Packed rows as segments of 16 channels, each with its places side by side."""
-    depth = packed.shape[1]
-    source = part(packed, 0, packed.size)
-    for s in range(segments.shape[0]):
-        segments[s, 0] = s * count * LANES
-        segments[s, 1] = s * LANES * LANES
-        wide = min(depth - s * LANES, LANES)
-        for place in range(count):
-            at, start = (s * count + place) * LANES, place * depth + s * LANES
-            if wide == LANES:
-                copy_lanes(turned, at, source, start)
-            else:
-                for c in range(wide):
-                    turned[at + c] = source[start + c]
 
 
 @register_jitable(**_JIT)

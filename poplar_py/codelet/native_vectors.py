@@ -6,6 +6,7 @@ sums of products in registers, and how many fit there differs: HELD says it for 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from llvmlite import binding, ir
@@ -13,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .native import _data
+from .native import _array_at, _data
 
 LANES = 16  # values of a place, columns of a block of weights
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))  # 32 registers of 16 floats; else 16 of 8, or 32 of 4
@@ -24,21 +25,21 @@ _WORD = ir.IntType(64)
 
 
 def product_kernel(rows: int, blocks: int) -> Any:
-    """An intrinsic: `rows` places of `blocks` blocks of out, = sums over segments s and k < 16 (in the last segment
-    k < tail) of a[at + segments[s, 0] + 16 place + k] * w[w_at + segments[s, 1] + 16 k + w_step block]."""
+    """An intrinsic: `rows` places of `blocks` blocks of out, = sums over segments s and k < segments[s, 2] of
+    a[at + segments[s, 0] + a_step place + k] * w[w_at + segments[s, 1] + 16 k + w_step block]."""
     chains = 1
     while chains * rows * blocks < CHAINS:
         chains *= 2
 
     @intrinsic
-    def product(typingctx: Any, a, at, segments, count, tail, w, w_at, w_step, out, out_at, out_step):
+    def product(typingctx: Any, a, at, a_step, segments, count, w, w_at, w_step, out, out_at, out_step):
         whole = types.intp
-        signature = types.void(a, whole, segments, whole, whole, w, whole, whole, out, whole, whole)
+        signature = types.void(a, whole, whole, segments, whole, w, whole, whole, out, whole, whole)
 
         def build(context, builder, signature, arguments):
-            a, at, segments, count, tail, w, w_at, w_step, out, out_at, out_step = arguments
+            a, at, a_step, segments, count, w, w_at, w_step, out, out_at, out_step = arguments
             first = builder.gep(_data(context, builder, signature.args[0], a), [at])
-            starts = _data(context, builder, signature.args[2], segments)
+            starts = _data(context, builder, signature.args[3], segments)
             weights = builder.gep(_data(context, builder, signature.args[5], w), [w_at])
             goal = builder.gep(_data(context, builder, signature.args[8], out), [out_at])
             kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
@@ -53,11 +54,14 @@ def product_kernel(rows: int, blocks: int) -> Any:
             }
             for place in sums.values():
                 builder.store(zero, place)
-            last = builder.sub(count, _WORD(1))
             with cgutils.for_range(builder, count) as segment:
-                pair = builder.gep(starts, [builder.mul(segment.index, _WORD(2))])
-                start = builder.gep(first, [builder.load(pair)])
-                panel = builder.gep(weights, [builder.load(builder.gep(pair, [_WORD(1)]))])
+                three = builder.gep(starts, [builder.mul(segment.index, _WORD(3))])
+                start = builder.gep(first, [builder.load(three)])
+                panel = builder.gep(weights, [builder.load(builder.gep(three, [_WORD(1)]))])
+                length = builder.load(builder.gep(three, [_WORD(2)]))
+                lines = [start]
+                for _ in range(1, rows):
+                    lines.append(builder.gep(lines[-1], [a_step]))
 
                 def add(k: Any, chain: int) -> None:
                     at_k = builder.gep(panel, [builder.mul(k, _WORD(LANES))])
@@ -65,9 +69,8 @@ def product_kernel(rows: int, blocks: int) -> Any:
                     for b in range(blocks):
                         place = builder.gep(at_k, [builder.mul(w_step, _WORD(b))]) if b else at_k
                         columns.append(builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=4))
-                    values = builder.gep(start, [k])
-                    for r in range(rows):
-                        one = builder.load(builder.gep(values, [_WORD(LANES * r)]))
+                    for r, line in enumerate(lines):
+                        one = builder.load(builder.gep(line, [k]))
                         spread = builder.shuffle_vector(
                             builder.insert_element(nothing, one, ir.IntType(32)(0)), nothing, none
                         )
@@ -75,7 +78,6 @@ def product_kernel(rows: int, blocks: int) -> Any:
                             place = sums[chain, b, r]
                             builder.store(builder.call(fma, [spread, column, builder.load(place)]), place)
 
-                length = builder.select(builder.icmp_signed("==", segment.index, last), tail, _WORD(LANES))
                 turns = builder.sdiv(length, _WORD(chains))
                 with cgutils.for_range(builder, turns) as turn:
                     k = builder.mul(turn.index, _WORD(chains))
@@ -145,16 +147,16 @@ def transpose_lanes(typingctx: Any, goal, at, source, start):
 
 
 @intrinsic
-def outer_lanes(typingctx: Any, out, out_at, a, b, segments, count):
+def outer_lanes(typingctx: Any, out, out_at, a, a_step, b, segments, count):
     """out[out_at + 16 i + j] = sum over segments s and places p < segments[s, 2] of
-    a[segments[s, 0] + 16 p + i] * b[segments[s, 1] + 16 p + j], i and j < 16."""
+    a[segments[s, 0] + a_step p + i] * b[segments[s, 1] + 16 p + j], i and j < 16."""
 
     def build(context, builder, signature, arguments):
-        out, out_at, a, b, segments, count = arguments
+        out, out_at, a, a_step, b, segments, count = arguments
         goal = builder.gep(_data(context, builder, signature.args[0], out), [out_at])
         left = _data(context, builder, signature.args[2], a)
-        right = _data(context, builder, signature.args[3], b)
-        starts = _data(context, builder, signature.args[4], segments)
+        right = _data(context, builder, signature.args[4], b)
+        starts = _data(context, builder, signature.args[5], segments)
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
         zero, nothing = ir.Constant(_VECTOR, [0.0] * LANES), ir.Constant(_VECTOR, ir.Undefined)
@@ -172,7 +174,7 @@ def outer_lanes(typingctx: Any, out, out_at, a, b, segments, count):
                     at = builder.mul(place.index, _WORD(LANES))
                     column = builder.gep(columns, [at])
                     column = builder.load(builder.bitcast(column, _VECTOR.as_pointer()), align=4)
-                    here = builder.gep(values, [at])
+                    here = builder.gep(values, [builder.mul(place.index, a_step)])
                     for i, total in zip(rows, sums, strict=True):
                         one = builder.load(builder.gep(here, [_WORD(i)]))
                         spread = builder.shuffle_vector(
@@ -184,4 +186,29 @@ def outer_lanes(typingctx: Any, out, out_at, a, b, segments, count):
                 builder.store(builder.load(total), builder.bitcast(place, _VECTOR.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    return types.void(out, types.intp, a, b, segments, types.intp), build
+    return types.void(out, types.intp, a, types.intp, b, segments, types.intp), build
+
+
+@intrinsic(prefer_literal=True)
+def stack_words(typingctx: Any, rows, cols):
+    """An int64 matrix of rows x cols, both literal, that lives until the calling function returns."""
+    return _on_stack(types.Array(types.int64, 2, "C"), [rows.literal_value, cols.literal_value], (rows, cols))
+
+
+@intrinsic(prefer_literal=True)
+def stack_floats(typingctx: Any, size):
+    """A float32 vector of a literal size that lives until the calling function returns."""
+    return _on_stack(types.Array(types.float32, 1, "C"), [size.literal_value], (size,))
+
+
+def _on_stack(kind: types.Array, shape: list[int], arguments: tuple) -> Any:
+    """Signature and builder of an array in the stack frame: one in the heap costs more than a small product."""
+
+    def build(context, builder, signature, _):
+        item = context.get_data_type(kind.dtype)
+        place = cgutils.alloca_once(builder, ir.ArrayType(item, math.prod(shape)))
+        size = context.get_abi_sizeof(item)
+        strides = [math.prod(shape[d + 1 :]) * size for d in range(len(shape))]
+        return _array_at(context, builder, kind, place, [_WORD(n) for n in shape], [_WORD(n) for n in strides])
+
+    return kind(*arguments), build

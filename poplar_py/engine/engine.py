@@ -8,6 +8,7 @@ thread, which changes no bit since vertices of a compute set share nothing they 
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -18,13 +19,14 @@ from ..codelet.batch import Signature, driver
 from ..codelet.codelet import MATRIX, SCALAR
 from ..errors import RuntimeFault
 from ..exchange.routes import Routes
-from ..exchange.transfers import Transfers
+from ..exchange.transfers import AREA, Transfers
 from ..graph import Block, as_stored
 from . import checks
 from .base import BaseEngine
 from .executable import Executable, HostPlan
 
 PARALLEL_BYTES = 1 << 19  # moves below this are not worth a second thread
+DESK = 1 << 20  # bytes of a place where what was gathered lies while a piece of work reads it
 CHUNK = 1 << 19  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
 _PIECE = 4096  # rows of a move that one thread takes at the least
 
@@ -65,10 +67,13 @@ class Engine(BaseEngine):
                 f" {plan.max_tile_bytes:,} bytes of {plan.capacity_bytes:,}; it was compiled with allow_out_of_memory,"
                 " which gives cycles, profile and pictures but no numbers"
             )
-        stride, tiles = self.executable.tile_stride, self.executable.target.num_tiles
-        raw = np.zeros(stride * tiles + 128, np.uint8)
+        tiles_end = (self.executable.tile_stride * self.executable.target.num_tiles + 63) // 64 * 64
+        self._desks = [tiles_end + DESK * k for k in range(1 if self.threads == 1 else 2 * self.threads)]
+        self._held = [threading.Lock() for _ in self._desks]
+        size = tiles_end + DESK * len(self._desks)
+        raw = np.zeros(size + 64, np.uint8)
         skip = -raw.ctypes.data % 64
-        self.memory = raw[skip : skip + (stride * tiles + 63) // 64 * 64]
+        self.memory = raw[skip : skip + size]
         self.words = self.memory.view(np.uint32)
         self.defined = np.zeros(len(self.memory), np.uint8) if self.check else None
         self._host: dict[str, Any] = {}
@@ -201,52 +206,71 @@ class Engine(BaseEngine):
         """Gathering and computing, some tiles at a time, so that what was gathered is still in the processor's cache when
         it is read. No vertex of a compute set writes what another one's gather reads: that would be a race."""
         tiles = self.executable.target.num_tiles
-        load = np.zeros(tiles)  # what a tile costs, in bytes moved
+        places = (routes.area_bytes + 63) // 64 * 64
+        moved = np.bincount(routes.gathers.dst_tile, weights=routes.gathers.size, minlength=tiles)
+        load = np.maximum(moved, places).astype(float)  # what a tile costs, in bytes moved
+        present = [(number, block, *_by_tile(block.tile, tiles)) for number, block in enumerate(blocks) if block.n]
+        for _, block, _, _ in present:
+            slots = np.broadcast_to(np.asarray(block.cycles(self.executable.target)), (block.n,))
+            load += np.bincount(block.tile, weights=slots, minlength=tiles)
+        limits = self._limits(load)
+        shift = self._to_desks(places, limits, area) if places.any() and not len(routes.scatters) else None
         calls: list[tuple[Any, tuple, np.ndarray]] = []
         if len(routes.gathers):
             order, first = _by_tile(routes.gathers.dst_tile, tiles)
             rows = routes.gathers if order is None else routes.gathers.take(order)
             src, dst, size = self.executable.moves(rows, area)
-            load += np.bincount(rows.dst_tile, weights=rows.size, minlength=tiles)
+            if shift is not None:
+                dst = dst + shift[rows.dst_tile]
             calls.append((self._native.move, (self.memory, self.words, src, dst, size), first))
-        for number, block in enumerate(blocks):
-            if block.n == 0:
-                continue
-            columns, _ = self._columns(number, block, routes, area)
-            order, first = _by_tile(block.tile, tiles)
+        for number, block, order, first in present:
+            columns, _ = self._columns(number, block, routes, area, shift)
             if order is not None:
                 columns = [c if c.strides == (0,) else c[order] for c in columns]
-            slots = np.asarray(block.cycles(self.executable.target))
-            load += np.bincount(block.tile, weights=np.broadcast_to(slots, (block.n,)), minlength=tiles)
-            call = driver(Signature(block.info, block.dtypes))
-            calls.append((call, (self.memory, *columns), first))
-        total = float(load.sum())
-        pieces = int(min(total // CHUNK + 1, tiles))
-        if pieces == 1 or self._pool is None:
-            pieces = pieces if total > CHUNK else 1
-        cuts = np.searchsorted(np.cumsum(load), total * np.arange(1, pieces) / pieces)
-        limits = np.unique(np.concatenate([[0], cuts, [tiles]]))
+            calls.append((driver(Signature(block.info, block.dtypes)), (self.memory, *columns), first))
         work = [
             [(call, int(first[a]), int(first[b]), arguments) for call, arguments, first in calls if first[a] < first[b]]
             for a, b in pairwise(limits.tolist())
         ]
         return self._in_turns(work)
 
+    def _limits(self, load: np.ndarray) -> np.ndarray:
+        """The first tile of every piece of work, and one past the last tile."""
+        total, tiles = float(load.sum()), len(load)
+        pieces = int(min(total // CHUNK + 1, tiles))
+        cuts = np.searchsorted(np.cumsum(load), total * np.arange(1, pieces) / pieces)
+        return np.unique(np.concatenate([[0], cuts, [tiles]]))
+
+    def _to_desks(self, places: np.ndarray, limits: np.ndarray, area: int) -> np.ndarray | None:
+        """For each tile the bytes from its gathering area to its place on the desk of its piece of work, or None where a
+        desk is too small. On a desk, which one piece after another uses, what was gathered never leaves the processor's
+        cache; in the areas of all tiles it would go out to memory, to be read by nobody again."""
+        before = np.concatenate([[0], np.cumsum(places)])
+        if (np.diff(before[limits]) > DESK).any():
+            return None
+        piece = np.repeat(np.arange(len(limits) - 1), np.diff(limits))
+        desk = np.asarray(self._desks)[piece % len(self._desks)]
+        own = np.arange(len(places)) * self.executable.tile_stride + self.executable.memory.area_address[area]
+        return desk + before[:-1] - before[limits][piece] - own
+
     def _in_turns(self, work: list[list[tuple]]) -> Any:
-        """A callable that does all pieces of work, each thread taking the next one that is left."""
+        """A callable that does all pieces of work, each thread taking the next one that is left; a piece waits until the
+        last one on its desk is done."""
+        turns = [(self._held[k % len(self._held)], piece) for k, piece in enumerate(work)]
 
         def take(turn: Any) -> None:
-            for piece in turn:
-                for call, first, last, arguments in piece:
-                    call(first, last, *arguments)
+            for desk, piece in turn:
+                with desk:
+                    for call, first, last, arguments in piece:
+                        call(first, last, *arguments)
 
         if len(work) < 2 or self._pool is None:
-            return lambda: take(work)
+            return lambda: take(turns)
         helpers = min(self.threads, len(work)) - 1
         submit = self._pool.submit
 
         def run() -> None:
-            turn = _Turns(work)
+            turn = _Turns(turns)
             others = [submit(take, turn) for _ in range(helpers)]
             take(turn)
             for other in others:
@@ -254,8 +278,11 @@ class Engine(BaseEngine):
 
         return run
 
-    def _columns(self, number: int, block: Block, routes: Any, area: int) -> tuple[list[np.ndarray], dict[str, tuple]]:
-        """The driver's columns in the codelet's field order, and per field its windows as byte columns."""
+    def _columns(
+        self, number: int, block: Block, routes: Any, area: int, shift: np.ndarray | None = None
+    ) -> tuple[list[np.ndarray], dict[str, tuple]]:
+        """The driver's columns in the codelet's field order, and per field its windows as byte columns; `shift`: what to
+        add to addresses in the gathering area of each tile."""
         n = block.n
         columns: list[np.ndarray] = []
         windows: dict[str, tuple] = {}
@@ -266,6 +293,8 @@ class Engine(BaseEngine):
                 continue
             edges, placed = block.fields[field.name], routes.windows[number, field.name]
             start = self.executable.window_addresses(block.tile, placed, area)
+            if shift is not None:
+                start = np.where(placed.owner == AREA, start + shift[block.tile], start)
             rows, cols = (_column(c, n) for c in (edges.rows, edges.cols))
             columns.append(start)
             if field.kind == MATRIX:
