@@ -27,12 +27,14 @@ import numpy as np
 from ..dtypes import BOOL, HALF, DType
 from ..errors import GraphConnectionError
 from . import convolve, vocabulary
-from .codelet import MATRIX, SCALAR, Field
+from .codelet import MATRIX, SCALAR, VECTOR, Field
 from .kinds import NUMPY_NAME, kind_of
 from .rewrite import Rewriter, Rewritten
 
 if TYPE_CHECKING:
     from .library import CodeletInfo
+
+AHEAD = 8  # vertices: by the time one runs, what was asked for then has arrived from memory
 
 
 class Signature:
@@ -136,7 +138,7 @@ class _DriverText:
                 self._plain(field)
         blas = ["__blas"] if self.code.uses_blas else []
         call = f"compute({', '.join([*self.code.arguments, '__blas' if blas else '0'])})"
-        body = [*self.each, call, *self.after]
+        body = [*self._ask(), *self.each, call, *self.after]
         signature = ["types.int64"] * len(blas) + ["types.int64", "types.int64", "types.Array(types.uint8, 1, 'C')"]
         lines = [
             f"# {self.signature!r}",
@@ -165,7 +167,7 @@ class _DriverText:
     def _header(self, text: str) -> list[str]:
         used = sorted(set(re.findall(r"\b__[a-z]\w*", text)))
         lines = ["from numba import njit, types", "import numpy as np"]
-        named, native = _names(), ("vector", "matrix", "part", "grid", "widen", "narrow")
+        named, native = _names(), ("vector", "matrix", "part", "grid", "widen", "narrow", "will_read")
         lines.append("from poplar_py.codelet import native")
         for name in used:
             if name[2:] in native:
@@ -202,6 +204,20 @@ class _DriverText:
             return at, *(self._column(field, part) for part in ("rows", "cols", "stride"))  # type: ignore[return-value]
         size = self._column(field, "size")
         return at, "1", size, size
+
+    def _ask(self) -> list[str]:
+        """Ask for the first lines of vectors and scalars of a vertex to come."""
+        asked = [
+            f.name
+            for f in self.signature.info.fields.values()
+            if f.kind in (SCALAR, VECTOR) and f.direction != "constant" and f.name in self.code.arguments
+        ]
+        if not asked:
+            return []
+        return [
+            f"__ahead = min(__v + {AHEAD}, __last - 1)",
+            *(f"__will_read(__mem, __{n}_start[__ahead])" for n in asked),
+        ]
 
     def _plain(self, field: Field) -> None:
         at, rows, cols, stride = self._window(field)

@@ -72,6 +72,21 @@ def matrix(typingctx: Any, mem: Any, at: Any, rows: Any, cols: Any, stride: Any,
 
 
 @intrinsic
+def will_read(typingctx: Any, mem: Any, at: Any) -> Any:
+    """Ask the processor for the line of memory that holds mem[at]."""
+
+    def build(context, builder, signature, arguments):
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), whole, whole, whole])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        line = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        builder.call(ask, [line, whole(0), whole(2), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(mem, types.intp), build
+
+
+@intrinsic
 def part(typingctx: Any, array: Any, at: Any, size: Any) -> Any:
     """part(scratch, at, size): `size` elements from element `at` on; it does not keep the scratch alive."""
     result = types.Array(array.dtype, 1, "C")

@@ -9,6 +9,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..codelet.native import will_read
+
 _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
 
 
@@ -29,20 +31,21 @@ def _copy(typingctx: Any, mem, to, at, size):
 
 
 @intrinsic
-def _will_read(typingctx: Any, mem, at):
-    """Ask the processor for the line of memory that holds mem[at]."""
+def _copy_line(typingctx: Any, mem, to, at):
+    """mem[to : to + LINE] = mem[at : at + LINE]"""
 
     def build(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-        whole = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), whole, whole, whole])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(ask, [builder.gep(data, [arguments[1]]), whole(0), whole(2), whole(1)])
+        line = ir.VectorType(ir.IntType(8), LINE).as_pointer()
+        there, here = (builder.bitcast(builder.gep(data, [at]), line) for at in arguments[1:])
+        builder.store(builder.load(here, align=1), there, align=1)
         return context.get_dummy_value()
 
-    return types.void(mem, types.int64), build
+    return types.void(mem, types.int64, types.int64), build
 
 
+LINE = 64  # bytes
+_LINES = 16 * LINE  # bytes that a loop copies sooner than the C library does (measured)
 _AHEAD = 12  # rows: by the time one is copied its memory has arrived
 
 
@@ -64,14 +67,19 @@ def move(first, last, mem, words, src, dst, size):
     for i in range(first, last):
         if i + _AHEAD < last:
             s = src[i + _AHEAD]
-            _will_read(mem, s)
+            will_read(mem, s)
             if size[i + _AHEAD] > 64:
-                _will_read(mem, s + 64)
+                will_read(mem, s + 64)
                 if size[i + _AHEAD] > 128:
-                    _will_read(mem, s + 128)
+                    will_read(mem, s + 128)
         s, d, n = src[i], dst[i], size[i]
         if n == 4 and (s | d) & 3 == 0:
             words[d >> 2] = words[s >> 2]
+        elif LINE <= n <= _LINES:
+            for k in range(0, n - LINE + 1, LINE):
+                _copy_line(mem, d + k, s + k)
+            if n % LINE:
+                _copy_line(mem, d + n - LINE, s + n - LINE)
         else:
             _copy(mem, d, s, n)
 
