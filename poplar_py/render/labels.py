@@ -15,6 +15,7 @@ from .light import Ground, View
 from .palette import PHASES, rgb
 
 TRACK = 0.045  # room between bold letters, as a share of their size
+STROKE = 0.024  # what bold letters grow by on every side, as a share of their size
 
 
 @dataclass
@@ -68,15 +69,28 @@ class Pen:
             face, around = font(round(size, 1)), (*rgb(self.ground.page), 170)
             self.draw.text((x, y), words, rgb(colour), face, where, stroke_width=halo, stroke_fill=around)
             return
-        if not bold:
-            self.draw.text((x, y), words, fill=rgb(colour), font=font(round(size, 1)), anchor=anchor + "m")
-            return
-        x -= {"l": 0.0, "m": 0.5, "r": 1.0}[anchor] * width_of(words, size, True)
-        for letter in words:  # thick strokes need room between letters
-            self.draw.text(
-                (x, y), letter, fill=rgb(colour), font=font(round(size, 1)), anchor="lm", stroke_width=size * 0.03
-            )
-            x += width_of(letter, size) + TRACK * size
+        x -= {"l": 0.0, "m": 0.5, "r": 1.0}[anchor] * width_of(words, size, bold)
+        self._letters(x, y, words, size, colour, bold)
+
+    def _letters(self, x: float, y: float, words: str, size: float, colour: str, bold: bool) -> None:
+        """Text from x on, drawn four times as large and reduced: letters stand at parts of a pixel, and the thick strokes
+        of bold ones, which need room between them, leave the dot of an `i` apart."""
+        from PIL import Image, ImageDraw
+
+        edge = int(size * 0.3) + 2
+        left, top = int(np.floor(x)) - edge, int(np.floor(y)) - int(size) - edge
+        wide, high = int(width_of(words, size, bold)) + 2 * edge + 2, 2 * (int(size) + edge) + 1
+        mask = Image.new("L", (wide * 4, high * 4), 0)
+        draw, face, at = ImageDraw.Draw(mask), font(round(size * 4, 1)), (y - top) * 4
+        if bold:
+            for letter in words:
+                draw.text(
+                    ((x - left) * 4, at), letter, fill=255, font=face, anchor="lm", stroke_width=size * 4 * STROKE
+                )
+                x += width_of(letter, size) + TRACK * size
+        else:
+            draw.text(((x - left) * 4, at), words, fill=255, font=face, anchor="lm")
+        self.image.paste(rgb(colour), (left, top), mask.resize((wide, high), Image.Resampling.BOX))
 
     def line(self, points: list[tuple[float, float]], colour: str, width: float, alpha: int = 255) -> None:
         """A smooth line: drawn four times as large and reduced."""
