@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .boxes import Arrow, Box
 from .costs import Costs, counted, run_order, short_tiles, size
-from .diagram import Arrow, Box, Diagram
+from .diagram import Diagram
 from .figure import Figure
 from .palette import KIND_NAMES, KINDS, PHASES, THEMES, kind_of, mix, phase_of
 from .repeats import blocks_of, plain, runs

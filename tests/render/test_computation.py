@@ -13,8 +13,9 @@ from poplar_py.render import COLOURS, STYLES, computation
 from poplar_py.render.colours import KIND_SHIFT, SAFE_KINDS, Colours, linear
 from poplar_py.render.computation import Picture
 from poplar_py.render.flow import Flow, program_order
-from poplar_py.render.labels import _crosses, cell_labels, place_labels
+from poplar_py.render.labels import cell_labels
 from poplar_py.render.scene import build_scene, chosen_sets
+from poplar_py.render.sides import _crosses, place_labels
 
 PIL_Image = pytest.importorskip("PIL.Image")
 
