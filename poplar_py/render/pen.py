@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .light import Ground
+from .marks import STROKE
 from .palette import rgb
 
 TRACK = 0.045  # room between bold letters, as a share of their size
-STROKE = 0.024  # what bold letters grow by on every side, as a share of their size
 
 
 @lru_cache(maxsize=64)
