@@ -33,6 +33,7 @@ HAZE_POINTS = 3  # of an edge within a cell, where they are too many for lines
 STRANDS = 1_200_000  # of those edges are lines as well
 WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
 WAY_POINTS = 60_000_000  # of all of them together
+GATHERED = 1_000_000  # edges drawn at a time
 STRIP = 36_000_000  # pixels drawn at a time
 
 
@@ -166,19 +167,17 @@ class Picture:
         soft = 60.0 * view.unit
         lengths = np.hypot(*np.moveaxis(np.diff(self.ways, axis=1), 2, 0)).sum(1)
         lit = None if hear is None else {*hear, *(work or ())}
-        for e in self.ends(colours.of_vertex, colours.data, lit):
-            ends = (e.x0, e.y0, e.x1, e.y1, e.cell0, e.cell1)
+        every = 1 if self.exact else self._every()
+        for heard, columns in _gathered(self.ends(colours.of_vertex, colours.data, lit), hear):
+            x0, y0, x1, y1, cell0, cell1, tint0, tint1, key = columns
+            ends = (x0, y0, x1, y1, cell0, cell1)
             if haze is not None:
-                raster.draw_haze(haze, *ends, e.tint0, e.tint1, e.key, table, HAZE_POINTS, *where)
-            every = 1 if self.exact else self._every()
-            raster.draw_lines(
-                lines, *ends, e.tint0, e.tint1, e.key, table, every, np.uint64(self.seed), *where, 1.0, soft
-            )
-            if hear is not None and e.set not in hear:
-                continue
-            raster.draw_ways(
-                ways, *ends, e.key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
-            )
+                raster.draw_haze(haze, *ends, tint0, tint1, key, table, HAZE_POINTS, *where)
+            raster.draw_lines(lines, *ends, tint0, tint1, key, table, every, np.uint64(self.seed), *where, 1.0, soft)
+            if heard:
+                raster.draw_ways(
+                    ways, *ends, key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
+                )
         found = {"lines": raster.summed(lines), "ways": raster.summed(ways)}
         if haze is not None:
             found["haze"] = raster.summed(haze)
@@ -226,6 +225,24 @@ class Picture:
             )
             out[top : top + high] = pixels[above : above + high]
         return out
+
+
+def _gathered(parts: Iterator[Ends], hear: Collection[int] | None) -> Iterator[tuple[bool, list[np.ndarray]]]:
+    """Whether it is of the compute sets in `hear`, and columns x0 to key of about GATHERED edges at a time: every drawing
+    of some waits for its threads, and small slices are thousands."""
+    names = ("x0", "y0", "x1", "y1", "cell0", "cell1", "tint0", "tint1", "key")
+    waiting: list[Ends] = []
+    edges, heard = 0, True
+    for part in parts:
+        now = hear is None or part.set in hear
+        if waiting and (now != heard or edges + len(part.key) > GATHERED):
+            yield heard, [np.concatenate([getattr(w, name) for w in waiting]) for name in names]
+            waiting, edges = [], 0
+        heard = now
+        waiting.append(part)
+        edges += len(part.key)
+    if waiting:
+        yield heard, [np.concatenate([getattr(w, name) for w in waiting]) for name in names]
 
 
 def draw_computation(
