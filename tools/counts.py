@@ -5,13 +5,15 @@
 
 The pictures: AlexNet training, 18.7 million vertices and 115.8 million edges; ResNet-50 inference, 3.22 and 6.21 million.
 Their batch is not published. Counts grow with the batch, by jumps where another plan is better for a layer: two small
-graphs tell about where to look, and from there on multiples of 16 are counted as long as they come nearer.
+graphs tell about where to look, and the multiples of 16 around are counted, each in a process of its own. The last line
+is the nearest of them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 PUBLISHED = {
@@ -20,10 +22,19 @@ PUBLISHED = {
 }
 ALEXNET: dict[str, Any] = {"batch": 496}  # vertices + 8.3 %, edges + 5.0 % of the published
 STEP = 16
+AROUND = 3  # steps to each side of where it is looked: neighbours may be further apart than the next but one
 
 
 def count(model: str, batch: int, training: bool) -> tuple[int, int]:
-    """Vertices and edges of a model for one gc200 at row grain, compiled as far as the graph."""
+    """Vertices and edges of a model for one gc200 at row grain, compiled as far as the graph.
+
+    In a process of its own, whose memory ends with it: AlexNet's graph at the published size takes gigabytes.
+    """
+    with ProcessPoolExecutor(1) as alone:
+        return alone.submit(_count, model, batch, training).result()
+
+
+def _count(model: str, batch: int, training: bool) -> tuple[int, int]:
     import poplar_py as pp
 
     options = {"grain": "row"}
@@ -41,20 +52,15 @@ def alexnet_batch(low: int = 110, high: int = 220) -> Iterator[tuple[int, int, i
     """Batches tried and their counts, the last the best: (batch, vertices, edges)."""
     (v0, _), (v1, _) = count("alexnet", low, True), count("alexnet", high, True)
     guess = low + (PUBLISHED["alexnet"]["vertices"] - v0) * (high - low) / (v1 - v0)
-    best = round(guess / STEP) * STEP
-    found = count("alexnet", best, True)
-    yield best, *found
-    for step in (STEP, -STEP):
-        moved = False
-        while True:
-            other = count("alexnet", best + step, True)
-            yield best + step, *other
-            if apart(*other) >= apart(*found):
-                break
-            best, found, moved = best + step, other, True
-        if moved:
-            break
-    yield best, *found
+    middle = round(guess / STEP) * STEP
+    best: tuple[int, int, int] | None = None
+    for batch in range(middle - AROUND * STEP, middle + AROUND * STEP + 1, STEP):
+        found = (batch, *count("alexnet", batch, True))
+        yield found
+        if best is None or apart(*found[1:]) < apart(*best[1:]):
+            best = found
+    assert best is not None
+    yield best
 
 
 def line(what: str, vertices: int, edges: int, model: str) -> str:

@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from .colours import Colours
-from .computation import Picture, counts_of
-from .labels import Pen, cell_labels, place_labels, width_of, write_labels
+from .computation import Picture
+from .labels import cell_labels, write_labels
 from .light import View, compose, ground_of, levels_of
 from .movie import encoder, write_movie
 from .palette import SPANS, rgb
+from .pen import Pen, width_of
+from .sides import place_labels
 from .timeline import ran
+from .words import counts_of
 
 DIM = 0.26  # of its light that a picture keeps where nothing happens
 FADE = 0.62  # of the light that is left a frame later

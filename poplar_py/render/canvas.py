@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from .marks import STROKE
 from .palette import rgb
 
 _SCALE = 2
@@ -97,7 +98,7 @@ def write(
 ) -> None:
     """Text on baseline y of a Pillow drawing."""
     where = {"start": "ls", "middle": "ms", "end": "rs"}[anchor]
-    draw.text((x, y), text, fill=colour, font=font(size), anchor=where, stroke_width=size * 0.035 if bold else 0)
+    draw.text((x, y), text, fill=colour, font=font(size), anchor=where, stroke_width=size * STROKE if bold else 0)
 
 
 def save_png(image: Any, path: Path, metadata: dict[str, str] | None = None) -> None:

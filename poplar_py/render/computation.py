@@ -21,21 +21,11 @@ from .bodies import bodies_of
 from .canvas import save_png
 from .colours import Colours, linear
 from .hierarchy import MOST_CELLS, PHASES
-from .labels import (
-    Label,
-    Pen,
-    cell_labels,
-    place_labels,
-    set_labels,
-    write_codelets,
-    write_frame,
-    write_labels,
-    write_panels,
-)
 from .light import Levels, View, compose, ground_of, levels_of
 from .palette import PHASES as PHASE_COLOURS
 from .routes import find_routes
 from .scene import build_scene
+from .words import view_with_labels, write_words
 
 EXACT = 3_000_000  # edges up to which each is a line
 SPARSE = 60_000  # vertices up to which single ones are to be seen
@@ -43,10 +33,8 @@ HAZE_POINTS = 3  # of an edge within a cell, where they are too many for lines
 STRANDS = 1_200_000  # of those edges are lines as well
 WAY_LINES = 120_000  # edges between cells up to which each is a line; more are points,
 WAY_POINTS = 60_000_000  # of all of them together
+GATHERED = 1_000_000  # edges drawn at a time
 STRIP = 36_000_000  # pixels drawn at a time
-MOST_SIDES = 0.36  # of the width, for labels on each side
-CLOSE = 3  # cells up to which compute sets are named instead
-NAMED = 250  # vertices up to which each of those is named by its codelet
 
 
 @dataclass
@@ -179,19 +167,17 @@ class Picture:
         soft = 60.0 * view.unit
         lengths = np.hypot(*np.moveaxis(np.diff(self.ways, axis=1), 2, 0)).sum(1)
         lit = None if hear is None else {*hear, *(work or ())}
-        for e in self.ends(colours.of_vertex, colours.data, lit):
-            ends = (e.x0, e.y0, e.x1, e.y1, e.cell0, e.cell1)
+        every = 1 if self.exact else self._every()
+        for heard, columns in _gathered(self.ends(colours.of_vertex, colours.data, lit), hear):
+            x0, y0, x1, y1, cell0, cell1, tint0, tint1, key = columns
+            ends = (x0, y0, x1, y1, cell0, cell1)
             if haze is not None:
-                raster.draw_haze(haze, *ends, e.tint0, e.tint1, e.key, table, HAZE_POINTS, *where)
-            every = 1 if self.exact else self._every()
-            raster.draw_lines(
-                lines, *ends, e.tint0, e.tint1, e.key, table, every, np.uint64(self.seed), *where, 1.0, soft
-            )
-            if hear is not None and e.set not in hear:
-                continue
-            raster.draw_ways(
-                ways, *ends, e.key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
-            )
+                raster.draw_haze(haze, *ends, tint0, tint1, key, table, HAZE_POINTS, *where)
+            raster.draw_lines(lines, *ends, tint0, tint1, key, table, every, np.uint64(self.seed), *where, 1.0, soft)
+            if heard:
+                raster.draw_ways(
+                    ways, *ends, key, self.routes, self.ways, lengths, phase, phase_colour, self.way_points, *where
+                )
         found = {"lines": raster.summed(lines), "ways": raster.summed(ways)}
         if haze is not None:
             found["haze"] = raster.summed(haze)
@@ -241,6 +227,24 @@ class Picture:
         return out
 
 
+def _gathered(parts: Iterator[Ends], hear: Collection[int] | None) -> Iterator[tuple[bool, list[np.ndarray]]]:
+    """Whether it is of the compute sets in `hear`, and columns x0 to key of about GATHERED edges at a time: every drawing
+    of some waits for its threads, and small slices are thousands."""
+    names = ("x0", "y0", "x1", "y1", "cell0", "cell1", "tint0", "tint1", "key")
+    waiting: list[Ends] = []
+    edges, heard = 0, True
+    for part in parts:
+        now = hear is None or part.set in hear
+        if waiting and (now != heard or edges + len(part.key) > GATHERED):
+            yield heard, [np.concatenate([getattr(w, name) for w in waiting]) for name in names]
+            waiting, edges = [], 0
+        heard = now
+        waiting.append(part)
+        edges += len(part.key)
+    if waiting:
+        yield heard, [np.concatenate([getattr(w, name) for w in waiting]) for name in names]
+
+
 def draw_computation(
     executable: Any, path: Path, theme: str, focus: str | None, size: tuple[int, int], seed: int, style: str = "tissue",
     color: str = "layer", palette: str = "vivid", bare: bool = False,
@@ -268,59 +272,3 @@ def draw_computation(
     save_png(image, path, {k: str(v) for k, v in (about | facts).items()})
     return {"drawn_vertices": scene.num_vertices, "drawn_edges": scene.num_edges, "groups": len(scene.cells),
             "mode": picture.mode, "style": style}  # fmt: skip
-
-
-def counts_of(executable: Any, vertices: int, edges: int) -> str:
-    """The counts as they stand under the title: true to the last one."""
-    tiles = executable.target.num_tiles
-    return (
-        f"{vertices:,} {'vertex' if vertices == 1 else 'vertices'}    {edges:,} {'edge' if edges == 1 else 'edges'}"
-        f"    {tiles:,} tiles"
-    )
-
-
-def _labels(picture: Picture, view: View, colours: Colours) -> tuple[list[Label], tuple[float, float, float, float]]:
-    """Labels of cells, or of compute sets where the cells are few, and the room (left, top, right, bottom) they have."""
-    scene, unit = picture.scene, view.unit
-    below = max(150, 60 + 26 * len(colours.legend)) * unit
-    room = (0.008 * view.width, 112 * unit, 0.992 * view.width, view.height - below)
-    if len(scene.cells) <= CLOSE:
-        return set_labels(picture, view, colours), room
-    return cell_labels(scene, picture.bodies, view, colours.label), room
-
-
-def view_with_labels(picture: Picture, size: tuple[int, int], colours: Colours) -> View:
-    """The whole picture with room at its sides for the longest label."""
-    view = picture.view(size)
-    if picture.style == "plate":
-        return view
-    for _ in range(4):
-        labels, room = _labels(picture, view, colours)
-        place_labels(labels, picture.bodies, view, room)
-        over = max((max(room[0] - b.box[0], b.box[2] - room[2]) for b in labels), default=0.0)
-        taken = view.ox / view.width - view.scale * picture.bodies.half[0] / view.width
-        if over <= 0 or taken > MOST_SIDES:
-            break
-        view = picture.view(size, taken + 1.02 * over / view.width)
-    return view
-
-
-def write_words(image: Any, picture: Picture, view: View, theme: str, colours: Colours, title: str) -> None:
-    """Title, counts, labels, legends and the corner that says what the picture is."""
-    from .. import __version__
-
-    scene, unit = picture.scene, view.unit
-    pen = Pen(image, ground_of(theme, picture.style), unit)
-    if picture.style == "plate":
-        write_panels(pen, scene, cell_labels(scene, picture.bodies, view, colours.label), picture.bodies, view)
-    else:
-        if len(scene.cells) <= CLOSE and scene.num_vertices <= NAMED:
-            write_codelets(pen, picture, view, colours)
-        labels, room = _labels(picture, view, colours)
-        size = place_labels(labels, picture.bodies, view, room)
-        write_labels(pen, labels, size, theme == "dark")
-    off = scene.traffic - np.diag(np.diag(scene.traffic))
-    phases = [p for i, p in enumerate(PHASES) if any(off[k].any() for k, c in enumerate(scene.cells) if c.phase == p)]
-    corner = f"{picture.mode}    {picture.executable.target.name}    seed {picture.seed}    poplar_py {__version__}"
-    counts = counts_of(picture.executable, scene.num_vertices, scene.num_edges)
-    write_frame(pen, view, title, counts, corner, colours.legend, phases)

@@ -10,13 +10,14 @@ import numpy as np
 
 from .bodies import ANGLES
 from .colours import Colours, text_of
-from .computation import Picture, View, counts_of
+from .computation import Picture, View
 from .costs import Cost, Costs
 from .hierarchy import PHASES
 from .labels import phase_words
 from .page import TILE, packed, page, pyramid
 from .palette import PHASES as PHASE_COLOURS
 from .palette import THEMES
+from .words import counts_of
 
 WIDTH = 1600  # of the picture in its own pixels
 MOST_VERTICES, MOST_EDGES = 1_000_000, 1_500_000  # that a page carries one by one

@@ -5,53 +5,24 @@ Graphviz only says where things go (its `plain` output); sizes and text are ours
 
 from __future__ import annotations
 
-import math
 import shlex
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import MissingTool
+from .boxes import Arrow, Box, draw_arrow, draw_box, draw_legend, legend_width, measure, shorten, straight
 from .dot import find_engine
-from .figure import Figure, Point, text_width
-from .palette import Theme, mix
+from .figure import Figure
+from .marks import Point, flatten, text_width
+from .palette import Theme
 
 MOST_FOR_GRAPHVIZ = 900  # boxes and edges; above it our own layout draws sooner
 _SECONDS = 30  # that Graphviz may take
 _INCH = 96.0  # pixels
 _MARGIN = 44.0
-_HEAD = 9.0  # length of an arrow head
-
-
-@dataclass
-class Box:
-    """One box: `lines` of text (the first is bold), `shape` box, ellipse, tag or drum, the cluster it is in."""
-
-    lines: list[str]
-    colour: str
-    shape: str = "box"
-    cluster: str = ""
-    times: int = 1  # how many alike it stands for
-    name: str = ""  # to search for
-    tip: tuple[str, ...] = ()
-    width: float = 0.0
-    height: float = 0.0
-
-
-@dataclass
-class Arrow:
-    """source, target: keys of boxes."""
-
-    source: str
-    target: str
-    label: str = ""
-    colour: str = ""
-    dash: bool = False
-    both: bool = False
-    width: float = 1.3
 
 
 @dataclass
@@ -71,7 +42,7 @@ class Diagram:
     def draw(self) -> tuple[Figure, dict[str, Any]]:
         """The figure and facts: which layout placed it, and a note where Graphviz would have been better."""
         for box in self.boxes.values():
-            _measure(box)
+            measure(box)
         facts: dict[str, Any] = {"layout": "graphviz"}
         placed = None
         if len(self.boxes) + len(self.arrows) <= MOST_FOR_GRAPHVIZ:
@@ -172,8 +143,8 @@ class Diagram:
                  for b, (x, y) in zip(self.boxes.values(), centres, strict=True)]  # fmt: skip
         for arrow, path in zip(self.arrows, paths, strict=True):
             spots.append(_free_spot(path, text_width(arrow.label, 11) / 2 + 3, taken) if arrow.label else None)
-            end = _shorten(path)
-            trimmed.append(_shorten(end[::-1])[::-1] if arrow.both else end)
+            end = shorten(path)
+            trimmed.append(shorten(end[::-1])[::-1] if arrow.both else end)
         return centres, trimmed, spots, False
 
     # drawing -------------------------------------------------------------------------------------------------------
@@ -210,13 +181,13 @@ class Diagram:
                 fig.box(x + dx + 5 * k, y + dy + 5 * k, w, h, t.panel, t.line, 10)
             fig.box(x + dx, y + dy, w, h, t.panel, t.line, 10)
         for arrow, path in zip(self.arrows, paths, strict=True):
-            _draw_arrow(fig, arrow, [(x + dx, y + dy) for x, y in path], t)
+            draw_arrow(fig, arrow, [(x + dx, y + dy) for x, y in path], t)
         for name, x, y, _, _ in frames:
             words = self.cluster_titles.get(name, name)
             fig.box(x + dx + 7, y + dy + 4, text_width(words, 13, True) + 6, 17, t.panel)
             fig.text(x + dx + 10, y + dy + 17, words, 13, t.faint, bold=True)
         for box, (x, y) in zip(boxes, centres, strict=True):
-            _draw_box(fig, box, x + dx, y + dy, t)
+            draw_box(fig, box, x + dx, y + dy, t)
         for arrow, spot in zip(self.arrows, spots, strict=True):
             if spot and arrow.label:
                 half = text_width(arrow.label, 11) / 2 + 2
@@ -248,113 +219,15 @@ class Diagram:
     def _draw_key(self, fig: Figure, x: float, y: float, colour: str, words: str) -> None:
         """The arrow of a legend."""
         arrow = Arrow("", "", colour=colour, dash=words.startswith("copy"))
-        _draw_arrow(fig, arrow, _straight((x, y - 5), (x + 20, y - 5)), self.theme)
-
-
-def legend_width(legend: list[tuple[str, str, str]]) -> float:
-    return sum(52 + text_width(words, 13) for _, _, words in legend)
-
-
-def draw_legend(
-    fig: Figure, legend: list[tuple[str, str, str]], t: Theme, left: float, draw_key: Callable[..., None]
-) -> None:
-    """(shape, colour, words) side by side at the foot of a figure; `draw_key(fig, x, y, colour, words)` draws a line."""
-    x, y = left, fig.height - 26.0
-    for shape, colour, words in legend:
-        if shape == "line":
-            draw_key(fig, x, y, colour, words)
-        else:
-            _outline(fig, shape, x, y - 12, 22, 15, mix(t.ground, colour, 0.25), colour)
-        fig.text(x + 32, y, words, 13, t.faint)
-        x += 52 + text_width(words, 13)
+        draw_arrow(fig, arrow, straight((x, y - 5), (x + 20, y - 5)), self.theme)
 
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _measure(box: Box) -> None:
-    wide = max(text_width(line, 13 if i == 0 else 11, i == 0) for i, line in enumerate(box.lines))
-    high = 17.0 * len(box.lines) + 12
-    if box.times > 1:
-        wide = max(wide, text_width(box.lines[0], 13, True) + 30)
-    more = {"ellipse": (1.28, 1.24), "tag": (1.0, 1.0), "drum": (1.0, 1.0)}.get(box.shape, (1.0, 1.0))
-    box.width = wide * more[0] + (42 if box.shape == "tag" else 26)
-    box.height = high * more[1] + (12 if box.shape == "drum" else 0)
-
-
-def _draw_box(fig: Figure, box: Box, x: float, y: float, t: Theme) -> None:
-    fill = mix(t.ground, box.colour, 0.2 if t.additive else 0.14)
-    w, h = box.width, box.height
-    with fig.item(box.name or box.lines[0], *box.tip):
-        for k in range(min(box.times - 1, 2), 0, -1):  # those behind the first
-            _outline(fig, box.shape, x - w / 2 + 5 * k, y - h / 2 + 5 * k, w, h, fill, mix(t.ground, box.colour, 0.6))
-        _outline(fig, box.shape, x - w / 2, y - h / 2, w, h, fill, box.colour)
-        first = y - 17 * (len(box.lines) - 1) / 2 + (10 if box.shape == "drum" else 4.5)
-        shift = -6 if box.shape == "tag" else 0
-        for i, line in enumerate(box.lines):
-            fig.text(
-                x + shift,
-                first + 17 * i,
-                line,
-                13 if i == 0 else 11,
-                t.text if i == 0 else t.faint,
-                bold=i == 0,
-                anchor="middle",
-            )
-        if box.times > 1:
-            words = f"x{box.times}"
-            wide = text_width(words, 12, True) + 12
-            fig.box(x + w / 2 - wide + 8, y - h / 2 - 9, wide, 18, box.colour, "", 9)
-            fig.text(x + w / 2 - wide / 2 + 8, y - h / 2 + 4.5, words, 12, "#07090f", bold=True, anchor="middle")
-
-
-def _outline(fig: Figure, shape: str, x: float, y: float, w: float, h: float, fill: str, edge: str) -> None:
-    if shape == "ellipse":
-        fig.ellipse(x, y, w, h, fill, edge, 1.5)
-    elif shape == "tag":  # a label that points to where it goes
-        tip = min(14.0, h / 2)
-        fig.polygon([(x, y), (x + w - tip, y), (x + w, y + h / 2), (x + w - tip, y + h), (x, y + h)], fill, edge, 1.5)
-    elif shape == "drum":
-        lid = min(12.0, h * 0.4)
-        fig.ellipse(x, y + h - lid, w, lid, fill, edge, 1.5)
-        fig.box(x, y + lid / 2, w, h - lid, fill)
-        fig.line([(x, y + lid / 2), (x, y + h - lid / 2)], edge, 1.5)
-        fig.line([(x + w, y + lid / 2), (x + w, y + h - lid / 2)], edge, 1.5)
-        fig.ellipse(x, y, w, lid, fill, edge, 1.5)
-    else:
-        fig.box(x, y, w, h, fill, edge, 6, 1.5)
-
-
-def _draw_arrow(fig: Figure, arrow: Arrow, path: list[Point], t: Theme) -> None:
-    colour = arrow.colour or mix(t.line, t.faint, 0.75)
-    fig.curve(path, colour, arrow.width, arrow.dash)
-    for points in (path, path[::-1]) if arrow.both else (path,):
-        (x1, y1), (x0, y0) = (
-            points[-1],
-            next((p for p in reversed(points[:-1]) if math.dist(p, points[-1]) > 0.5), points[0]),
-        )
-        long = math.hypot(x1 - x0, y1 - y0) or 1.0
-        ux, uy = (x1 - x0) / long * _HEAD, (y1 - y0) / long * _HEAD
-        fig.polygon([(x1 + ux, y1 + uy), (x1 - uy * 0.42, y1 + ux * 0.42), (x1 + uy * 0.42, y1 - ux * 0.42)], colour)
-
-
-def _straight(a: Point, b: Point) -> list[Point]:
-    return [a, *((a[0] + (b[0] - a[0]) * s, a[1] + (b[1] - a[1]) * s) for s in (1 / 3, 2 / 3)), b]
-
-
-def _shorten(path: list[Point]) -> list[Point]:
-    """The path with room for an arrow head at its end, which keeps its direction."""
-    (x1, y1), (x0, y0) = path[-1], next((p for p in reversed(path[:-1]) if math.dist(p, path[-1]) > 0.5), path[0])
-    long = math.hypot(x1 - x0, y1 - y0) or 1.0
-    back = min(_HEAD, long * 0.9)
-    return [*path[:-1], (x1 - (x1 - x0) / long * back, y1 - (y1 - y0) / long * back)]
-
-
 def _free_spot(path: list[Point], half: float, taken: list[tuple[float, float, float, float]]) -> Point:
     """A place on a path for a label `2 * half` wide that touches nothing taken, near the middle; it is taken then."""
-    from .figure import flatten
-
     p = np.asarray(flatten(path))
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(p, axis=0).T))])
     spots = []

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ..graph.vertices import Edges, pick
+from ..graph.vertices import Edges
 from .costs import run_order
+from .regions import look_through, look_up, paired, part, vertex_ranges
 
-SLICE = 2_000_000  # edges made at a time
 MOST_COPIES = 6  # copies that a region is traced through
 
 
@@ -144,7 +143,7 @@ class Flow:
             source, destination = step.source.regions(), step.destination.regions()
         except AttributeError:  # streaming memory: no tensor of the graph
             return
-        s, d, n = _paired(source, destination)
+        s, d, n = paired(source, destination)
         if not len(s):
             return
         sources = self.graph.variable_index(s)
@@ -165,7 +164,7 @@ class Flow:
             for name, edges in block.fields.items():
                 is_write = block.info.fields[name].direction == "out"
                 if (writes if is_write else reads) and edges.num_edges:
-                    for first, last in _vertex_ranges(edges):
+                    for first, last in vertex_ranges(edges):
                         vertex, start, length = part(edges, first, last, every).runs()
                         vertex = (vertex * every + (base + first)).astype(np.int32)
                         if is_write:
@@ -204,13 +203,13 @@ class Flow:
                 if isinstance(table, _Written):
                     found = np.full(len(mine), -1, np.int32)
                     where = np.zeros(len(mine), np.int64)
-                    _look_up(mine, table.start, table.length, table.vertex, found, where)
+                    look_up(mine, table.start, table.length, table.vertex, found, where)
                     hit = found >= 0
                     vertex[at[hit]] = found[hit]
                     place[at[hit]] = -1 - where[hit] if table.in_place else where[hit]
                 else:
                     origin = np.full(len(mine), -1, np.int64)
-                    _look_through(mine, table.start, table.length, table.source, origin)
+                    look_through(mine, table.start, table.length, table.source, origin)
                     hit = origin >= 0
                     place[at[hit]] = origin[hit]
                     if depth < MOST_COPIES:
@@ -242,91 +241,3 @@ def _events(executable: Any) -> Iterator[tuple[str, int]]:
                 yield "execute", steps[i].compute_set
             elif steps[i].kind == "copy":
                 yield "copy", i
-
-
-def _paired(source: tuple, destination: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Regions of two tensors of equal size, cut so that they pair: (source, destination, length) columns."""
-    (s, ns), (d, nd) = ([np.asarray(c, np.int64) for c in side] for side in (source, destination))
-    es, ed = np.cumsum(ns), np.cumsum(nd)
-    if not len(es) or not len(ed) or es[-1] != ed[-1]:
-        none = np.zeros(0, np.int64)
-        return none, none, none
-    ends = np.union1d(es, ed)
-    begins = np.concatenate([[0], ends[:-1]])
-    i, j = np.searchsorted(es, begins, side="right"), np.searchsorted(ed, begins, side="right")
-    return s[i] + begins - (es - ns)[i], d[j] + begins - (ed - nd)[j], ends - begins
-
-
-def _vertex_ranges(edges: Edges) -> Iterator[tuple[int, int]]:
-    """Ranges of vertices of about SLICE edges each."""
-    each = max(1, int(edges.num_edges / max(edges.n, 1)))
-    step = max(1, SLICE // each)
-    for first in range(0, edges.n, step):
-        yield first, min(first + step, edges.n)
-
-
-def part(edges: Edges, first: int, last: int, every: int = 1) -> Edges:
-    """The edges of vertices first, first + every, ... before last, numbered from 0."""
-    chosen = slice(first, last, every)
-    n = len(range(first, last, every))
-    if edges.is_scattered:
-        offset, width = edges.offset, edges.width
-        if every == 1:
-            low, high = int(offset[first]), int(offset[last])
-            listed, begins = edges.elements[low:high], offset[first : last + 1] - low
-        else:
-            counts = (offset[1:] - offset[:-1])[chosen]
-            begins = np.concatenate([[0], np.cumsum(counts)])
-            at = np.repeat(offset[:-1][chosen] - begins[:-1], counts) + np.arange(begins[-1])
-            listed = edges.elements[at]
-        return Edges(edges.dtype, n, rows=pick(edges.rows, chosen), cols=pick(edges.cols, chosen), elements=listed,
-                     offset=begins, width=pick(width, chosen))  # fmt: skip
-    rows, cols, stride = (pick(c, chosen) for c in (edges.rows, edges.cols, edges.stride))
-    joined = np.asarray(stride) == cols  # rows that continue one another are one edge
-    rows, cols = np.where(joined, np.minimum(rows, 1), rows), np.where(joined, cols * np.asarray(rows), cols)
-    return Edges(edges.dtype, n, start=edges.start[chosen], rows=rows, cols=cols, stride=stride)
-
-
-@njit(cache=True)
-def _row_of(element, start, guess):
-    """Row whose start is the last not after `element`, -1 before the first; fast where `guess` is near."""
-    n = start.size
-    if 0 <= guess < n and start[guess] <= element:
-        if guess + 1 >= n or element < start[guess + 1]:
-            return guess
-        if guess + 2 >= n or element < start[guess + 2]:
-            return guess + 1
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if start[middle] <= element:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
-
-
-@njit(cache=True)
-def _look_up(element, start, length, vertex, found, where):
-    row = 0
-    for i in range(element.size):
-        row = _row_of(element[i], start, row)
-        if row < 0:
-            row = 0
-            continue
-        size = length[row] if length.size > 1 else length[0]
-        if element[i] < start[row] + size:
-            found[i] = vertex[row] if vertex.size == start.size else vertex[0] + row
-            where[i] = start[row]
-
-
-@njit(cache=True)
-def _look_through(element, start, length, source, origin):
-    row = 0
-    for i in range(element.size):
-        row = _row_of(element[i], start, row)
-        if row < 0:
-            row = 0
-            continue
-        if element[i] < start[row] + length[row]:
-            origin[i] = source[row] + element[i] - start[row]

@@ -172,8 +172,10 @@ def _compose(image, body, haze, lines, ways, dots, full_haze, full_lines, levels
             cover = dots[j, i, 3]
             alpha = 0.0
             if cover > 0:
-                alpha = min(1.0, cover) * 0.92 if sparse else 0.62 * (1 - np.exp(-0.7 * cover / levels[1]))
-            alpha = min(alpha * 1.45, 0.95) if ink else alpha
+                if ink:  # white shines through what covers it by half: dots of ink cover all but wholly
+                    alpha = min(1.35 * cover, 1.0) * 0.95 if sparse else 0.95 * (1 - np.exp(-1.8 * cover / levels[1]))
+                else:
+                    alpha = min(1.0, cover) * 0.92 if sparse else 0.62 * (1 - np.exp(-0.7 * cover / levels[1]))
             gain_h, gain_s = (0.62, 0.52) if hazy else (0.0, 1.0)
             for c in range(3):
                 ground = tones[0, c] if kind != 1 else tones[1, c]
@@ -183,7 +185,7 @@ def _compose(image, body, haze, lines, ways, dots, full_haze, full_lines, levels
                     value *= 1 - 0.45 * rim
                     for t, gain in ((w, 0.9 * (1 - inside + inside * clear)), (h, 0.75 * gain_h / 0.62), (s, 0.85)):
                         top = max(t[0], t[1], t[2])
-                        k = min(top**0.6 * gain, 1.0)  # thin strokes need more ink than light
+                        k = min(top**0.42 * gain, 1.0)  # thin strokes need more ink than light
                         value = value * (1 - k) + k * (t[c] / max(top, 1e-6)) * 0.42
                 else:
                     value = (ground + 0.95 * w[c]) * (1 - inside) + inside * (field + clear * w[c])

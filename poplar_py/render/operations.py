@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from .boxes import Arrow, Box
 from .costs import Costs, counted
-from .diagram import Arrow, Box, Diagram
+from .diagram import Diagram
 from .figure import Figure
 from .palette import KINDS, PHASES, THEMES, phase_of
 from .repeats import blocks_of, plain, runs

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .figure import Figure, text_width
+from .figure import Figure
+from .marks import text_width
 from .palette import Theme, mix, rgb
 
 HEAT = ("#2b4a86", "#2b7fd0", "#66d4da", "#fbd100", "#ff8a3c")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .costs import counted, size
-from .figure import Figure, text_width
+from .figure import Figure
+from .marks import text_width
 from .palette import SPANS, THEMES, mix, phase_of
 from .repeats import blocks_of, plain, runs
 

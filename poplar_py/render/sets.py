@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from .boxes import Arrow, Box
 from .costs import Costs, counted, run_order, short_tiles, size
-from .diagram import Arrow, Box, Diagram
+from .diagram import Diagram
 from .figure import Figure
 from .palette import KIND_NAMES, KINDS, PHASES, THEMES, kind_of, mix, phase_of
+from .regions import paired
 from .repeats import blocks_of, plain, runs
 from .vertices import SMALL, draw_vertices
 
@@ -160,9 +162,9 @@ def _links(executable: Any, program: int, wanted: set[int]) -> dict[tuple[int, i
     for i in run_order(executable, program, loops=2):
         step, plan = executable.steps[i], executable.schedule.steps[i]
         if step.kind == "copy":
-            sources = [w for v in plan.source.variables() for w in writers.get(v.index, ())]
-            for v in plan.destination.variables():
-                writers[v.index], read_since[v.index] = list(sources), False
+            copied = {v: [w for u in give for w in writers.get(u, ())] for v, give in _copied(graph, plan).items()}
+            for v, sources in copied.items():
+                writers[v], read_since[v] = list(dict.fromkeys(sources)), False
         if step.compute_set not in use:
             continue
         reads, writes = use[step.compute_set]
@@ -178,3 +180,13 @@ def _links(executable: Any, program: int, wanted: set[int]) -> dict[tuple[int, i
             if step.compute_set not in writers[v]:
                 writers[v].append(step.compute_set)
     return {ends: variables for ends, variables in links.items() if variables}
+
+
+def _copied(graph: Any, plan: Any) -> dict[int, list[int]]:
+    """Variables that a copy writes, and which variables each is copied from: one step binds all arguments of a call."""
+    source, destination, _ = paired(plan.source.regions(), plan.destination.regions())
+    pairs = np.unique(np.stack([graph.variable_index(destination), graph.variable_index(source)]), axis=1)
+    found: dict[int, list[int]] = {}
+    for v, u in pairs.T.tolist():
+        found.setdefault(v, []).append(u)
+    return found

@@ -9,14 +9,15 @@ column goes through a gap between its items. Copies run below.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from .diagram import _HEAD, _outline, _shorten, draw_legend, legend_width
-from .figure import Figure, Point, text_width
+from .boxes import draw_legend, legend_width, outline, shorten
+from .figure import Figure
 from .layered import _apart
+from .marks import Point, text_width
 from .palette import Theme, mix
+from .wires import bend, head, height_at, rounded, toward
 
 SLOT = 27.0  # height of a slot
 PORT = 19.0  # between ports of a vertex
@@ -222,24 +223,24 @@ class Textbook:
                 spots.append((left, right, y) if onward else (right, left, y))
             path = [start]
             for left, right, y in spots:
-                path += _bend(path[-1], (left, y))
-                path += _bend((left, y), (right, y))
-            path += _bend(path[-1], end)
+                path += bend(path[-1], (left, y))
+                path += bend((left, y), (right, y))
+            path += bend(path[-1], end)
             colour = wire.colour or mix(t.line, t.faint, 0.75)
-            path = _shorten(path)
+            path = shorten(path)
             if wire.both:
-                path = _shorten(path[::-1])[::-1]
+                path = shorten(path[::-1])[::-1]
             fig.curve(path, colour, 1.4, wire.dash)
-            _head(fig, path, end, colour)
+            head(fig, path, end, colour)
             if wire.both:
-                _head(fig, path[::-1], start, colour)
+                head(fig, path[::-1], start, colour)
             if wire.label:
                 at_a = a.shape == "ellipse"
                 vertex, at, toward = (a, start, 1 if onward else -1) if at_a else (b, end, -1 if onward else 1)
                 off = text_width(wire.label, 11) / 2 + 13
                 x = at[0] + toward * off
                 under = t.panel if vertex.frame and off < 34 else t.ground
-                labels.append((x, _height_at(path, x, at[1]), wire.label, under))
+                labels.append((x, height_at(path, x, at[1]), wire.label, under))
         return labels
 
     def _free(self, column: list[Thing], wanted: float, taken: list[float]) -> float:
@@ -279,9 +280,9 @@ class Textbook:
                     ends.append([(x, t.y + t.height), (x, y)])
             corners = [*ends[0], *ends[1][::-1]]
             tip = corners[-1]
-            path = _rounded([*corners[:-1], _toward(tip, corners[-2])])
+            path = rounded([*corners[:-1], toward(tip, corners[-2])])
             fig.curve(path, self.copy_colour, 1.4, True)
-            _head(fig, path, tip, self.copy_colour)
+            head(fig, path, tip, self.copy_colour)
             half, middle = text_width("copy", 11) / 2 + 4, (ends[0][-1][0] + ends[1][-1][0]) / 2
             fig.box(middle - half, y - 7, 2 * half, 14, self.theme.ground)
             fig.text(middle, y + 4, "copy", 11, self.theme.text, anchor="middle")
@@ -291,7 +292,7 @@ class Textbook:
         fill = mix(t.ground, thing.colour, 0.2 if t.additive else 0.14)
         x, y, w = thing.x, thing.y, thing.width
         with fig.item(thing.name or thing.lines[0], *thing.tip):
-            _outline(fig, thing.shape, x, y, w, thing.height, fill, thing.colour)
+            outline(fig, thing.shape, x, y, w, thing.height, fill, thing.colour)
             high = thing.head if thing.slots else thing.height
             first = y + high / 2 - 17 * (len(thing.lines) - 1) / 2 + 4.5
             for i, line in enumerate(thing.lines):
@@ -305,49 +306,4 @@ class Textbook:
 
 def _draw_key(fig: Figure, x: float, y: float, colour: str, words: str) -> None:
     fig.line([(x, y - 5), (x + 16, y - 5)], colour, 1.4, True)
-    _head(fig, [(x, y - 5), (x + 16, y - 5)], (x + 24, y - 5), colour)
-
-
-def _bend(a: Point, b: Point) -> list[Point]:
-    """A piece of curve that leaves and arrives level."""
-    half = (b[0] - a[0]) * 0.45
-    return [(a[0] + half, a[1]), (b[0] - half, b[1]), b]
-
-
-def _line(a: Point, b: Point) -> list[Point]:
-    return [*((a[0] + (b[0] - a[0]) * s, a[1] + (b[1] - a[1]) * s) for s in (1 / 3, 2 / 3)), b]
-
-
-def _toward(tip: Point, before: Point) -> Point:
-    """Where a line to the tip ends that leaves room for the head of its arrow."""
-    long = float(np.hypot(tip[0] - before[0], tip[1] - before[1])) or 1.0
-    return tip[0] + (before[0] - tip[0]) * _HEAD / long, tip[1] + (before[1] - tip[1]) * _HEAD / long
-
-
-def _rounded(corners: list[Point], radius: float = 12.0) -> list[Point]:
-    """Straight lines through corners, which are rounded, as Bezier pieces."""
-    path = [corners[0]]
-    for before, corner, after in zip(corners, corners[1:], corners[2:]):
-        spots = []
-        for other in (before, after):
-            long = float(np.hypot(other[0] - corner[0], other[1] - corner[1])) or 1.0
-            r = min(radius, long / 2) / long
-            spots.append((corner[0] + (other[0] - corner[0]) * r, corner[1] + (other[1] - corner[1]) * r))
-        path += _line(path[-1], spots[0])
-        path += [corner, corner, spots[1]]
-    return [*path, *_line(path[-1], corners[-1])]
-
-
-def _head(fig: Figure, path: list[Point], tip: Point, colour: str) -> None:
-    x, y = path[-1]
-    ux, uy = tip[0] - x, tip[1] - y
-    fig.polygon([tip, (x - uy * 0.42, y + ux * 0.42), (x + uy * 0.42, y - ux * 0.42)], colour)
-
-
-def _height_at(path: list[Point], x: float, otherwise: float) -> float:
-    from .figure import flatten
-
-    p: Any = np.asarray(flatten(path))
-    if p[0, 0] > p[-1, 0]:
-        p = p[::-1]
-    return float(np.interp(x, p[:, 0], p[:, 1])) if p[0, 0] <= x <= p[-1, 0] else otherwise
+    head(fig, [(x, y - 5), (x + 16, y - 5)], (x + 24, y - 5), colour)

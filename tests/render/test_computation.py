@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import poplar_py as pp
-from poplar_py.render import COLOURS, STYLES, computation
+from poplar_py.render import COLOURS, STYLES, computation, words
 from poplar_py.render.colours import KIND_SHIFT, SAFE_KINDS, Colours, linear
 from poplar_py.render.computation import Picture
 from poplar_py.render.flow import Flow, program_order
-from poplar_py.render.labels import _crosses, cell_labels, place_labels
+from poplar_py.render.labels import cell_labels
 from poplar_py.render.scene import build_scene, chosen_sets
+from poplar_py.render.sides import _crosses, place_labels
 
 PIL_Image = pytest.importorskip("PIL.Image")
 
@@ -314,7 +315,7 @@ def test_the_same_bytes_from_another_process(net, tmp_path):
 def test_no_label_is_cut_at_the_sides(lenet, style, size):
     picture = Picture(lenet, style=style, aspect=size[0] / size[1])
     colours = Colours(picture.scene, "layer", "vivid", True)
-    view = computation.view_with_labels(picture, size, colours)
-    labels, room = computation._labels(picture, view, colours)
+    view = words.view_with_labels(picture, size, colours)
+    labels, room = words._labels(picture, view, colours)
     place_labels(labels, picture.bodies, view, room)
     assert labels and all(room[0] <= b.box[0] and b.box[2] <= room[2] for b in labels)

@@ -196,3 +196,19 @@ def test_a_timeline_shows_the_whole_run(executable, tmp_path, monkeypatch):
     assert folded == facts | {"path": folded["path"], "seconds": folded["seconds"]}
     a, b = (np.asarray(PIL_Image.open(tmp_path / f"{n}.png").convert("RGB")).astype(int) for n in "ab")
     assert a.shape == b.shape and np.abs(a - b).mean() < 4  # the same picture, by finer columns
+
+
+def test_a_copy_of_several_variables_joins_each_to_its_own():
+    from poplar_py.render.sets import _links
+
+    graph = pp.Graph(pp.Target.tiny(num_tiles=2))
+    a, b, c, d, e, f, x, y = (
+        graph.add_variable(pp.FLOAT, (n,), name=name, mapping=0) for name, n in zip("abcdefxy", (4, 6) * 4, strict=True)
+    )
+    sets = [graph.add_compute_set(name) for name in ("writes_a", "writes_b", "reads_c", "reads_d")]
+    for cs, read, written in zip(sets, (x, y, c, d), (a, b, e, f), strict=True):
+        cs.add_vertices("Add", a=read, b=read, out=written, tile=0)
+    copy = pp.Copy(pp.concat([a, b]), pp.concat([c, d]))
+    steps = [pp.Execute(sets[0]), pp.Execute(sets[1]), copy, pp.Execute(sets[2]), pp.Execute(sets[3])]
+    executable = pp.compile_graph(graph, pp.Sequence(steps))
+    assert _links(executable, 0, {cs.index for cs in sets}) == {(0, 2): [2], (1, 3): [3]}  # c and d, not crosswise
