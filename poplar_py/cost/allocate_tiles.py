@@ -19,8 +19,8 @@ from .allocate_sections import sections_of
 from .allocate_tile import place_each, things_of
 
 GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
-FINE = 1.008  # at which it is not searched for either
-PROMISED = 1.01  # of every tile's bound; tiles above are searched first
+FINE = 1.008  # at which no other way is tried either, once a block has looked at much
+PROMISED = 1.0098  # that no tile should be above: changed orders and searches are for those that are
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
 SEARCH_CELLS = 800_000_000  # sections of things the searches of one plan may look at, about 4 s
@@ -64,7 +64,7 @@ def place_tiles(
     blocks = [every[k : k + BLOCK] for k in range(0, len(every), BLOCK)]
     with ThreadPoolExecutor(_threads()) as pool:  # compiled code that holds no lock
         found = pool.map(
-            lambda some: place_each(some, start, first[1:], *things, sections, above, GOOD, FINE, BLOCK_CELLS), blocks
+            lambda some: place_each(some, start, first[1:], *things, sections, above, GOOD, FINE, PROMISED, BLOCK_CELLS), blocks
         )
         peak, load = (np.concatenate(column) for column in zip(*found, strict=True))
     _search(every, start, first[1:], *things, above, peak, load)
@@ -160,10 +160,10 @@ def _search(every, start, stop, entity, cells, bottom, run_first, begins, ends, 
     below = bottom[every]
     ratio = (below + peak) / np.maximum(below + load, 1)
     left = SEARCH_CELLS
-    for k in sorted(np.flatnonzero(ratio > FINE), key=lambda k: (ratio[k] <= PROMISED, ratio[k])):
+    for k in sorted(np.flatnonzero(ratio > PROMISED), key=lambda k: ratio[k]):
         here = slice(start[every[k]], stop[every[k]])
         first, low, high = things_of(entity[here], run_first, begins, ends)
-        goal = int((below[k] + load[k]) * FINE) - int(below[k])
+        goal = int((below[k] + load[k]) * PROMISED) - int(below[k])
         work = Improving(Problem(cells[here], low, high + 1, first=first), goal, np.inf, 0.0)
         one_state = max(int((high - low + 1).sum()), 1)
         work.most_states = min(left, SEARCH_CELLS // 40) // one_state
