@@ -16,7 +16,7 @@ from .allocate_order import fit
 from .allocate_state import mix
 
 FAR = np.int64(1) << 60
-FIRST_TURNS = 400  # of one start in the first round; twice as many in each round that follows
+FIRST_TURNS, GROW = 1000, 1.4  # of one start in the first round; so many times as many in each round that follows
 LEAST, MOST = 0.3, 0.95  # what a failed thing's rank is multiplied by
 
 
@@ -49,6 +49,7 @@ def forward(rank, size, first, begins, ends, goal, best, turns, seed):
 def forward_from(starts, size, first, begins, ends, goal, best, turns):
     """The best of `forward` from several orders (int64[:, n], the first is the most promising), in rounds that grow.
 
+    Every other run asks for the goal at once: what a first success above it looks like is no help on the way down.
     Returns (offsets, their peak or -1, ranks of that placement, turns taken).
     """
     n = size.size
@@ -57,18 +58,19 @@ def forward_from(starts, size, first, begins, ends, goal, best, turns):
         for i in range(n):
             ranks[k, starts[k, i]] = i + 1.0
     kept, kept_rank, found = np.zeros(n, np.int64), ranks[0], np.int64(-1)
-    spent, seed, each = 0, 0, FIRST_TURNS
+    spent, seed, each = 0, 0, float(FIRST_TURNS)
     while spent < turns and best > goal:
         for k in range(len(starts)):
             if spent >= turns or best <= goal:
                 break
             seed += 1
+            below = goal + 1 if seed % 2 else best
             offset, peak, rank, taken = forward(
-                ranks[k], size, first, begins, ends, goal, best, min(each, turns - spent), seed * 1_000_003
+                ranks[k], size, first, begins, ends, goal, below, min(int(each), turns - spent), seed * 1_000_003
             )  # fmt: skip
             spent += taken
             if peak >= 0:
                 kept, kept_rank, found, best = offset, rank, peak, peak
                 ranks[k] = rank  # the next round goes on from here
-        each *= 2
+        each *= GROW
     return kept, found, kept_rank, spent

@@ -16,8 +16,7 @@ from .allocate_skyline import skyline
 # ways to place a tile: those below FITS put one thing after another (allocate_order.fit), the others grow a skyline
 FITS, WAYS = 5, 10
 FAR = np.int64(1) << 60
-STARTS = (2, 0, 1, 3)  # ways whose orders are changed where none of the ways serves
-TILE_PASSES, BLOCK_PASSES = 16_000_000, 30_000_000  # things in the passes made for that: of a tile, about 1 s; of a block
+STARTS = (2, 2, 2, 0)  # ways whose orders are changed where none of the ways serves; lifetime x size does best
 
 
 @njit(cache=True, nogil=True)
@@ -94,13 +93,30 @@ def _order(way, size, fullest, first, low, high):
 
 @njit(cache=True, nogil=True)
 def place_each(
-    every, start, stop, entity, cells, bottom, run_first, begins, ends, sections, above, good, fine, promised, work
+    every,
+    start,
+    stop,
+    entity,
+    cells,
+    bottom,
+    run_first,
+    begins,
+    ends,
+    sections,
+    above,
+    good,
+    fine,
+    promised,
+    work,
+    passes,
 ):
     """Fill `above` with the offsets of the tiles `every`; (peak, largest sum of live things) of each, in cells.
 
     bottom: int64[tiles], cells below that are part of the tile's peak. No better way is looked for where the whole
     tile is within `good` of its lower bound, or, when the ways tried have looked at more than `work` sections of
-    things together, within `fine`.
+    things together, within `fine`. Where that leaves a tile above `promised`, orders are changed until it is not
+    (allocate_forward.py), for `passes` things placed at most, on one tile half of that; an order that served is where
+    the next tile starts from.
     """
     peaks, loads = np.zeros(every.size, np.int64), np.zeros(every.size, np.int64)
     none = np.zeros(0, np.int64)
@@ -161,7 +177,7 @@ def place_each(
             if best + bottom[t] <= (loads[k] + bottom[t]) * good:
                 ways[turn], ways[turn - 1] = ways[turn - 1], ways[turn]
         goal = np.int64((loads[k] + bottom[t]) * promised) - bottom[t]
-        turns = min(TILE_PASSES, BLOCK_PASSES - turned) // m
+        turns = min(passes // 2, passes - turned) // m
         if best > goal and turns > 0:
             starts = np.empty((len(STARTS) + 1, m), np.int64)
             for j in range(len(STARTS)):
