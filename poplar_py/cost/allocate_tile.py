@@ -16,6 +16,7 @@ from .allocate_skyline import skyline
 # ways to place a tile: those below FITS put one thing after another (allocate_order.fit), the others grow a skyline
 FITS, WAYS = 5, 10
 FAR = np.int64(1) << 60
+MOST_TURNS = 150  # changed orders per thing of a tile: a few things have been tried every way long before
 STARTS = (2, 2, 2, 0)  # ways whose orders are changed where none of the ways serves; lifetime x size does best
 
 
@@ -177,7 +178,7 @@ def place_each(
             if best + bottom[t] <= (loads[k] + bottom[t]) * good:
                 ways[turn], ways[turn - 1] = ways[turn - 1], ways[turn]
         goal = np.int64((loads[k] + bottom[t]) * promised) - bottom[t]
-        turns = min(passes // 2, passes - turned) // m
+        turns = min(passes // 2 // m, (passes - turned) // m, MOST_TURNS * m)
         if best > goal and turns > 0:
             starts = np.empty((len(STARTS) + 1, m), np.int64)
             for j in range(len(STARTS)):
