@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poplar_py.cost.allocate_forward import forward_from
-from poplar_py.cost.allocate_order import load_of
+from poplar_py.cost.allocate_order import fit, load_of
 from poplar_py.cost.allocate_sections import sections_of
 from poplar_py.cost.allocate_tiles import lifetimes, place_tiles
 
@@ -103,14 +103,14 @@ def test_changed_orders_place_apart_and_below_what_is_asked(seed):
     begins, ends, sections = sections_of(first, lower, upper)
     low = int(load_of(size, first, begins, ends, sections).max())
     starts = np.array([np.argsort(-size, kind="stable"), random.permutation(n)])
-    offset, peak, rank, turns = forward_from(starts, size, first, begins, ends, low, 1 << 40, 200)
-    assert 0 < turns <= 200 and low <= peak == (offset + size).max()
+    offset, peak, rank, turns = forward_from(starts, size, first, begins, ends, low, 1 << 40, 2500)
+    assert 0 < turns <= 2500 and low <= peak == (offset + size).max()
     meet = (lower[:, None] < upper) & (lower < upper[:, None]) & ~np.eye(n, dtype=bool)
     above = offset[:, None] >= (offset + size)
     assert (~meet | above | above.T).all()
-    assert turns == 200 or peak == low
-    again = forward_from(np.argsort(rank)[None], size, first, begins, ends, low, 1 << 40, 2)
-    assert again[1] >= 0  # what it learned is where another may start from
+    assert turns == 2500 or peak == low
+    again = forward_from(np.argsort(rank)[None], size, first, begins, ends, peak, 1 << 40, 2)
+    assert again[1] <= peak and again[3] == 1  # what it learned is where another may start from
     assert forward_from(starts, size, first, begins, ends, low, low, 200)[1] == -1  # nothing below the bound is tried
 
 
@@ -133,6 +133,8 @@ def test_changed_orders_serve_where_no_rule_of_thumb_does():
     first = np.arange(len(size) + 1)
     begins, ends, _sections = sections_of(first, lower, upper)
     starts = np.argsort(-(upper - lower) * size, kind="stable")[None]
-    once = forward_from(starts, size, first, begins, ends, 0, 1 << 40, 2)[1]
+    n = len(size)
+    one, zero, far, none = np.ones(n, int), np.zeros(n, int), np.full(n, 1 << 60), np.zeros(0, int)
+    once = fit(starts[0], size, one, zero, far, 1, np.zeros(n + 1, int), none, first, begins, ends, False, 1 << 60)[1]
     better = forward_from(starts, size, first, begins, ends, 4000, 1 << 40, 4000)[1]
     assert 4000 <= better < once
