@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .allocate_order import degree_of, fit, load_of, most_in
-from .allocate_search import FOUND, NONE, ROOM, search
+from .allocate_search import DEPTH, FOUND, LIMIT, NONE, ROOM, search
 from .allocate_sections import sections_of, spread, turn_over
 from .allocate_skyline import skyline
 from .allocate_state import Things
@@ -42,6 +42,7 @@ ANGLES = ("TWA", "CTA", "WAT", "ZAW", "AWT", "TCA", "TAW", "ATW")
 MOST_CELLS = 3_000_000  # things x sections the exact search may have to look at in one state
 SKYLINE_CELLS = 1_000_000  # things x sections up to which a skyline is as quick as an order (about 0.1 s)
 MOST_ROOM = 1 << 25  # records on the trail of the search
+MOST_FRAMES = 1 << 16  # choices above one another: their sets of frames take a gigabyte then
 QUICK_CELLS = 3_000_000  # things x sections the quick portfolio may dive through, about 0.06 s
 STEP = 2  # states of a first run, in multiples of the number of things
 GROW = 2  # limit of each later round, in multiples of the one before
@@ -301,6 +302,7 @@ class Improving:
         self.memo = np.zeros((1 << 18, 2), np.uint64)
         self.weight = np.ones(self.sections)
         self.room = 16 * (len(self.size) + self.sections) + 4096
+        self.frames = 2 * len(self.size) + self.sections + 64
 
     def _try(self, angle: str, mode: int, target: int, limit: int, shake: float) -> int:
         """One run of the search below `target`; its outcome."""
@@ -313,13 +315,18 @@ class Improving:
         item_first, item = turn_over(self.sec_first, self.sec, self.sections, np.lexsort(keys[::-1]))
         self.weight[:] = 1.0  # of this run only: what an earlier run failed at leads the next one the same wrong way
         things = Things(*self._constraints(), self.sec_first, self.sec, item_first, item, self.zobrist)
-        outcome = ROOM
-        while outcome == ROOM and self.room <= MOST_ROOM:
+        while True:
             outcome, offset = search(
-                things, self.plain, mode, target, self.weight, self.memo, self.state, limit, self.room
+                things, self.plain, mode, target, self.weight, self.memo, self.state, limit, self.room, self.frames
             )
-            if outcome == ROOM:
+            if outcome == ROOM and self.room < MOST_ROOM:
                 self.room *= 4
+            elif outcome == DEPTH and self.frames < MOST_FRAMES:
+                self.frames *= 2
+            else:
+                break
+        if outcome in (ROOM, DEPTH):  # this way is too deep to follow; another may not be
+            outcome = LIMIT
         if outcome == FOUND:
             self._take(offset, f"search {angle}{mode}")
         elif outcome == NONE:
@@ -352,7 +359,7 @@ class Improving:
         while True:
             shake = next(shakes)
             for angle, mode in product(ANGLES, MODES):
-                if self._done() or self._out_of_time() or self.room > MOST_ROOM:  # no room left to search in
+                if self._done() or self._out_of_time():
                     return
                 goal = min(self._goal(), self.high - 1)
                 count += 1

@@ -23,7 +23,7 @@ from numba import njit
 from .allocate_blame import blame, blame_state, return_to, set_bit
 from .allocate_state import FAR, lowest, mix, overfull, place, raise_, refresh, start, undo
 
-FOUND, NONE, LIMIT, ROOM = 1, 0, -1, -2
+FOUND, NONE, LIMIT, ROOM, DEPTH = 1, 0, -1, -2, -3
 # ways to pick a section
 CHOICES_BY_FAILURES, LOWEST_CHOICES, LOWEST_SLACK, LOWEST_FIRST, FLOOR_AND_SLACK, FEWEST_LOWEST = 0, 1, 3, 4, 5, 7
 
@@ -125,18 +125,17 @@ def next_height(things, state, s, lo, hi, capacity, mine, stamp):
 
 
 @njit(cache=True, nogil=True)
-def search(things, plain, mode, capacity, weight, memo, control, limit, room):
-    """Offsets below `capacity`, or why not: (FOUND | NONE | LIMIT | ROOM, offsets).
+def search(things, plain, mode, capacity, weight, memo, control, limit, room, frames):
+    """Offsets below `capacity`, or why not: (FOUND | NONE | LIMIT | ROOM | DEPTH, offsets).
 
     plain: no thing has an alignment, a region or a partner; mode: how `pick` chooses; weight: float64[sections], how
     often sections failed, kept up to date; memo: uint64[2**k, 2], failed states; control: int64[2], states visited
     (added to) and whether to stop; limit: states to visit at most; room: records on the trail, ROOM where that is not
-    enough.
+    enough; frames: choices above one another, DEPTH where those are not.
     """
     n = things.size.size
     sections = things.item_first.size - 1
     state, trail = start(things, room)
-    frames = 2 * n + sections + 64
     f_section = np.zeros(frames, np.int64)
     f_next = np.zeros(frames, np.int64)  # position in `item` of the next child; the last is that none lies there
     f_only = np.zeros(frames, np.bool_)
@@ -180,10 +179,11 @@ def search(things, plain, mode, capacity, weight, memo, control, limit, room):
                 return FOUND, state.offset
             visited += 1
             lo, hi, back, tail = p_low[here], p_high[here], p_back[here], p_tail[here]
-            tight = depth + 1 >= frames or parts + hi - lo + 2 >= p_low.size or trail.count[0] + 4 * n >= room
-            if visited > limit or tight or (visited & 15 == 0 and control[1]):
+            deep = depth + 1 >= frames or parts + hi - lo + 2 >= p_low.size
+            tight = trail.count[0] + 4 * n >= room
+            if visited > limit or deep or tight or (visited & 15 == 0 and control[1]):
                 control[0] += visited
-                return (ROOM if tight else LIMIT), state.offset
+                return (DEPTH if deep else ROOM if tight else LIMIT), state.offset
             # the piece with fewest things that nothing joins to the others; the others wait
             best_lo, best_hi, best_left, a, amount, pieces = lo, hi, FAR, lo, 0, 0
             for s in range(lo, hi):

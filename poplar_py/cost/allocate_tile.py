@@ -9,12 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .allocate_forward import forward_from
 from .allocate_order import fit, load_of, most_in
 from .allocate_skyline import skyline
 
 # ways to place a tile: those below FITS put one thing after another (allocate_order.fit), the others grow a skyline
 FITS, WAYS = 5, 10
 FAR = np.int64(1) << 60
+MOST_TURNS = 150  # changed orders per thing of a tile: a few things have been tried every way long before
+STARTS = (2, 2, 2, 0)  # ways whose orders are changed where none of the ways serves; lifetime x size does best
 
 
 @njit(cache=True, nogil=True)
@@ -90,17 +93,38 @@ def _order(way, size, fullest, first, low, high):
 
 
 @njit(cache=True, nogil=True)
-def place_each(every, start, stop, entity, cells, bottom, run_first, begins, ends, sections, above, good, fine, work):
+def place_each(
+    every,
+    start,
+    stop,
+    entity,
+    cells,
+    bottom,
+    run_first,
+    begins,
+    ends,
+    sections,
+    above,
+    good,
+    fine,
+    promised,
+    work,
+    passes,
+):
     """Fill `above` with the offsets of the tiles `every`; (peak, largest sum of live things) of each, in cells.
 
     bottom: int64[tiles], cells below that are part of the tile's peak. No better way is looked for where the whole
     tile is within `good` of its lower bound, or, when the ways tried have looked at more than `work` sections of
-    things together, within `fine`.
+    things together, within `fine`. Where that leaves a tile above `promised`, orders are changed until it is not
+    (allocate_forward.py), for `passes` things placed at most, on one tile half of that; an order that served is where
+    the next tile starts from.
     """
     peaks, loads = np.zeros(every.size, np.int64), np.zeros(every.size, np.int64)
     none = np.zeros(0, np.int64)
     ways = np.arange(WAYS)  # the one that served last in front
-    spent = np.int64(0)
+    spent, turned = np.int64(0), np.int64(0)
+    learned = np.full(run_first.size - 1, 2.0**60)  # of each entity: where a changed order that served has it
+    none_learned = True
     for k in range(every.size):
         t = every[k]
         here = entity[start[t] : stop[t]]
@@ -153,5 +177,21 @@ def place_each(every, start, stop, entity, cells, bottom, run_first, begins, end
         for turn in range(served, 0, -1):
             if best + bottom[t] <= (loads[k] + bottom[t]) * good:
                 ways[turn], ways[turn - 1] = ways[turn - 1], ways[turn]
+        goal = np.int64((loads[k] + bottom[t]) * promised) - bottom[t]
+        turns = min(passes // 2 // m, (passes - turned) // m, MOST_TURNS * m)
+        if best > goal and turns > 0:
+            starts = np.empty((len(STARTS) + 1, m), np.int64)
+            for j in range(len(STARTS)):
+                starts[j + 1] = _order(STARTS[j], size, fullest, first, low, high)
+            starts[0] = np.argsort(learned[here], kind="mergesort")
+            if none_learned:
+                starts = starts[1:]
+            offset, peak, rank, taken = forward_from(starts, size, first, low, high, goal, best, turns)
+            turned += taken * m
+            if peak >= 0:
+                best, none_learned = peak, False
+                learned[here] = rank
+                for i in range(m):
+                    above[start[t] + living[i]] = offset[i]
         peaks[k] = max(peaks[k], best)
     return peaks, loads

@@ -3,7 +3,8 @@
 A tile is what is always live, one thing after another at the bottom, and above it what shares memory by liveness. Two
 tiles whose things have the same sizes and the same lifetimes are one allocation: it is solved once, whatever the
 things are called. Each is placed in a few ways (allocate_tile.py) until the tile is within `GOOD` of its largest sum of
-live bytes; the few that none serves are searched (allocate_improve.py), the worst first. Work is counted in steps, not
+live bytes; those that no way brings within `PROMISED` try orders that learn from failure (allocate_forward.py), and
+what is left is searched (allocate_improve.py). Work is counted in steps, not
 seconds: the same program gives the same plan on every machine.
 """
 
@@ -19,11 +20,13 @@ from .allocate_sections import sections_of
 from .allocate_tile import place_each, things_of
 
 GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
-FINE = 1.008  # at which it is not searched for either
-PROMISED = 1.01  # of every tile's bound; tiles above are searched first
+FINE = 1.008  # at which no other way is tried either, once a block has looked at much
+PROMISED = 1.0096  # of every tile: 1.01 less what rounding to the alignment takes; tiles above try changed orders
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
-SEARCH_CELLS = 800_000_000  # sections of things the searches of one plan may look at, about 4 s
+BLOCK_PASSES = 30_000_000  # things a block may place in changed orders, about 1.5 s
+LAST_PASSES = 60_000_000  # things the tiles that are left may place in them together, about 3 s
+SEARCH_CELLS = 400_000_000  # sections of things the searches of one plan may look at, about 2 s
 
 
 def place_tiles(
@@ -64,9 +67,13 @@ def place_tiles(
     blocks = [every[k : k + BLOCK] for k in range(0, len(every), BLOCK)]
     with ThreadPoolExecutor(_threads()) as pool:  # compiled code that holds no lock
         found = pool.map(
-            lambda some: place_each(some, start, first[1:], *things, sections, above, GOOD, FINE, BLOCK_CELLS), blocks
+            lambda some: place_each(
+                some, start, first[1:], *things, sections, above, GOOD, FINE, PROMISED, BLOCK_CELLS, BLOCK_PASSES
+            ),
+            blocks,
         )
         peak, load = (np.concatenate(column) for column in zip(*found, strict=True))
+    _again(every, start, first[1:], things, sections, above, peak, load)
     _search(every, start, first[1:], *things, above, peak, load)
     _copy(same, start, first[1:], above)
     sharing = ~always[entity[order]]
@@ -151,19 +158,41 @@ def _copy(same, start, stop, above):
             above[start[t] : stop[t]] = above[start[u] : stop[u]]
 
 
+def _above_promised(every, bottom, peak, load) -> np.ndarray:
+    """Positions in `every` of the tiles above what is promised, those first that lack least."""
+    below = bottom[every]
+    ratio = (below + peak) / np.maximum(below + load, 1)
+    order = np.argsort(ratio, kind="stable")
+    return order[ratio[order] > PROMISED]
+
+
+def _again(every, start, stop, things, sections, above, peak, load) -> None:
+    """The few tiles that their blocks had no passes left for, with more passes and what one learns told to the next."""
+    left = _above_promised(every, things[2], peak, load)
+    if not len(left):
+        return
+    other = above.copy()
+    found, _ = place_each(
+        every[left], start, stop, *things, sections, other, PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_PASSES
+    )
+    for k, better in zip(left, found, strict=True):
+        if better < peak[k]:
+            here = slice(start[every[k]], stop[every[k]])
+            above[here], peak[k] = other[here], better
+
+
 def _search(every, start, stop, entity, cells, bottom, run_first, begins, ends, above, peak, load) -> None:
-    """Better placements for the tiles that no way served, those first that lack least: most of them are found at once,
+    """The exact search for the tiles that nothing served, those first that lack least: most of them are found at once,
     while the worst may take all there is to look at and find nothing."""
     from .allocate import Problem
     from .allocate_improve import Improving
 
     below = bottom[every]
-    ratio = (below + peak) / np.maximum(below + load, 1)
     left = SEARCH_CELLS
-    for k in sorted(np.flatnonzero(ratio > FINE), key=lambda k: (ratio[k] <= PROMISED, ratio[k])):
+    for k in _above_promised(every, bottom, peak, load):
         here = slice(start[every[k]], stop[every[k]])
         first, low, high = things_of(entity[here], run_first, begins, ends)
-        goal = int((below[k] + load[k]) * FINE) - int(below[k])
+        goal = int((below[k] + load[k]) * PROMISED) - int(below[k])
         work = Improving(Problem(cells[here], low, high + 1, first=first), goal, np.inf, 0.0)
         one_state = max(int((high - low + 1).sum()), 1)
         work.most_states = min(left, SEARCH_CELLS // 40) // one_state

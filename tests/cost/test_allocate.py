@@ -332,15 +332,33 @@ def test_published_problems_fit(letter, turned):
 @pytest.mark.skipif(not (SHARED / "minimalloc").is_dir(), reason="the published problems are not here")
 @pytest.mark.parametrize("letter", "BFGHK")
 def test_an_independent_solver_confirms_published_problems(letter):
-    """CP-SAT finds the same least peak, the sum of live bytes, of those it can solve (on its own, from nothing)."""
+    """CP-SAT, on its own and from nothing, fits what we fit and proves that a unit less cannot be had.
+
+    These five are those it solves, in 0.3 to 8 s of processor time each; C takes it a minute, and A, D, E, I and J
+    are too much for two minutes of wall time.
+    """
     problem = read(SHARED / "minimalloc" / f"{letter}.1048576.csv")
     placed = allocate(problem, 1 << 20, seconds=120)
+    check(problem, placed)
     assert placed.proven
-    assert rectangles_fit(problem, placed.peak) and not rectangles_fit(problem, placed.peak - 1024)
+    assert rectangles_fit(problem, placed.peak) is True
+    assert rectangles_fit(problem, placed.peak - 1024) is False
 
 
-def rectangles_fit(problem, capacity, limit=240.0):
-    """Whether CP-SAT places everything within the capacity; None where it does not know in time."""
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "minimalloc").is_dir(), reason="the published problems are not here")
+@pytest.mark.parametrize("letter", "AEI")
+def test_an_independent_solver_proves_the_least_peak_of_those_it_cannot_place(letter):
+    """It finds no placement of these in time; that none is lower than ours it proves at once."""
+    problem = read(SHARED / "minimalloc" / f"{letter}.1048576.csv")
+    placed = allocate(problem, 1 << 20, seconds=120)
+    check(problem, placed)
+    assert placed.proven
+    assert rectangles_fit(problem, placed.peak - 1024) is False
+
+
+def rectangles_fit(problem, capacity, limit=60.0):
+    """Whether CP-SAT places everything within the capacity; None where it does not know in `limit` seconds of wall."""
     cp_model = pytest.importorskip("ortools.sat.python.cp_model")
     model = cp_model.CpModel()
     unit = int(np.gcd.reduce(problem.size))

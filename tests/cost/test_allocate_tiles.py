@@ -6,6 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poplar_py.cost.allocate_forward import forward_from
+from poplar_py.cost.allocate_order import fit, load_of
+from poplar_py.cost.allocate_sections import sections_of
 from poplar_py.cost.allocate_tiles import lifetimes, place_tiles
 
 
@@ -86,3 +89,52 @@ def test_lifetimes_are_runs():
     assert first.tolist() == [0, 1, 2, 4]
     assert (begins <= ends).all() and ends.max() < sections
     assert lifetimes(np.zeros((0, 3), bool))[3] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_changed_orders_place_apart_and_below_what_is_asked(seed):
+    random = np.random.default_rng(seed)
+    n = int(random.integers(2, 30))
+    lower = random.integers(0, 40, n)
+    upper = lower + random.integers(1, 20, n)
+    size = random.integers(1, 60, n)
+    first = np.arange(n + 1)
+    begins, ends, sections = sections_of(first, lower, upper)
+    low = int(load_of(size, first, begins, ends, sections).max())
+    starts = np.array([np.argsort(-size, kind="stable"), random.permutation(n)])
+    offset, peak, rank, turns = forward_from(starts, size, first, begins, ends, low, 1 << 40, 2500)
+    assert 0 < turns <= 2500 and low <= peak == (offset + size).max()
+    meet = (lower[:, None] < upper) & (lower < upper[:, None]) & ~np.eye(n, dtype=bool)
+    above = offset[:, None] >= (offset + size)
+    assert (~meet | above | above.T).all()
+    assert turns == 2500 or peak == low
+    again = forward_from(np.argsort(rank)[None], size, first, begins, ends, peak, 1 << 40, 2)
+    assert again[1] <= peak and again[3] == 1  # what it learned is where another may start from
+    assert forward_from(starts, size, first, begins, ends, low, low, 200)[1] == -1  # nothing below the bound is tried
+
+
+def test_changed_orders_serve_where_no_rule_of_thumb_does():
+    """Many small things between few large ones: a block of time x bytes cut at random, a little of it left empty."""
+    random = np.random.default_rng(1)
+    blocks = [(0, 60, 0, 4000)]
+    while len(blocks) < 120:
+        a, b, low, high = blocks.pop(int(random.integers(0, len(blocks))))
+        if b - a > 1 and random.random() < 0.5:
+            m = int(random.integers(a + 1, b))
+            blocks += [(a, m, low, high), (m, b, low, high)]
+        elif high - low > 1:
+            m = int(random.integers(low + 1, high))
+            blocks += [(a, b, low, m), (a, b, m, high)]
+        else:
+            blocks.append((a, b, low, high))
+    lower, upper, low, high = (np.array(c) for c in zip(*blocks, strict=True))
+    size = high - low
+    first = np.arange(len(size) + 1)
+    begins, ends, _sections = sections_of(first, lower, upper)
+    starts = np.argsort(-(upper - lower) * size, kind="stable")[None]
+    n = len(size)
+    one, zero, far, none = np.ones(n, int), np.zeros(n, int), np.full(n, 1 << 60), np.zeros(0, int)
+    once = fit(starts[0], size, one, zero, far, 1, np.zeros(n + 1, int), none, first, begins, ends, False, 1 << 60)[1]
+    better = forward_from(starts, size, first, begins, ends, 4000, 1 << 40, 4000)[1]
+    assert 4000 <= better < once
