@@ -43,6 +43,7 @@ class Calls:
         self.walk = walk
         bodies = find_bodies(g, len(walk.at.tiles)) if wanted else []
         self.starts = {start: (body, turn) for body in bodies for turn, start in enumerate(body.starts)}
+        self.inside = {start + k for body in bodies for start in body.starts for k in range(body.length)}
         self.lowered: dict[Body, _Lowered] = {}
         # what calls make lies in the result tensors of a body until its next call, then elsewhere
         self.moving = {v for body in bodies for start in body.starts for v in window_values(g, start, body.length)}
