@@ -21,7 +21,7 @@ from ..opgraph.lying import leading_operand
 from ..opgraph.op import Op, Value
 from ..program import WriteUndef
 from .mapping import map_linearly, map_runs
-from .stored import block_of, blocks_of
+from .stored import block_of, blocks_of, field_view
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -90,7 +90,6 @@ class Joins:
         if wanted and any(op.kind == "concat" for op in walk.g.ops):
             number = {op: i for i, op in enumerate(walk.g.ops)}
             homes = find_homes(walk.g, lambda op: self._written_over(op, number[op]), self._fits)
-            homes = {v: h for v, h in homes.items() if v.op not in self.inside}
             self.homes = worthwhile(walk.g, homes)
 
     def _fits(self, op: Op) -> bool:
@@ -131,6 +130,18 @@ class Joins:
                 return None
         shape = (1, value.shape[1] // width, *value.shape[2:], width)
         return HomeOffer(lambda: self._stored(home, value.shape[1]), value.dtype, shape)
+
+    def settle(self, value: Value, result: Tensor) -> Tensor | None:
+        """The home of a value that a repeated block made, on the tiles of its result; None where it has none."""
+        home = self.homes.get(value)
+        stored = None if home is None else blocks_of(result)
+        if home is None or stored is None or not stored.is_contiguous:
+            return None
+        place = self._stored(home, value.shape[1])
+        if place.shape != stored.shape:
+            return None
+        map_like(self.walk.at, place, stored)
+        return field_view(place)
 
     def target(self, op: Op) -> JoinTarget | None:
         """Where a concatenation goes: its home, or a variable of its own; None where it cannot be one run for each part."""

@@ -106,7 +106,7 @@ class Lowering:
 
     def _at_home(self, like: Tensor, element_type: Any) -> Tensor | None:
         """The result's place in a concatenation, on the tiles of a tensor stored alike; None where it has none."""
-        stored = None if self.home is None else blocks_of(like)
+        stored = None if self.home is None or like.ndim < 3 else blocks_of(like)
         if self.home is None or stored is None or stored.shape != self.home.shape or not stored.is_contiguous:
             return None
         place = self.home.take(dtype(element_type), stored.shape)
@@ -468,6 +468,16 @@ class Lowering:
             self.copy(s, whole[:, at : at + s.shape[1]], name)
             at += s.shape[1]
         return field_view(whole)
+
+    def part(self, x: Tensor, slices: Sequence[slice]) -> Tensor:
+        """x[slices], a view: of whole blocks of channels of a batch of one, stored like x."""
+        if isinstance(x, StoredView) and (stored := blocks_of(x)) is not None and stored.shape[0] == 1:
+            channels, width = slices[1], stored.shape[-1]
+            others = [s.indices(n) == (0, n, 1) for i, (s, n) in enumerate(zip(slices, x.shape, strict=True)) if i != 1]
+            whole = channels.start % width == channels.stop % width == 0 and channels.step == 1
+            if all(others) and whole and channels.stop > channels.start:
+                return field_view(stored[:, channels.start // width : channels.stop // width])
+        return x[tuple(slices)]
 
     def matmul(
         self,
