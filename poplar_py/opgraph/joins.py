@@ -91,14 +91,12 @@ def worthwhile(g: OpGraph, homes: Homes) -> dict[Value, Home]:
 
     best, kept = Liveness(g, joins=homes).peak, dict(homes)
     wholes = dict.fromkeys(home.whole for home in homes.values())
-    if len(wholes) > MOST_TRIED:
-        return kept if best <= Liveness(g, joins={}).peak else {}
-    for whole in wholes:
+    for whole in wholes if len(wholes) <= MOST_TRIED else ():
         fewer = without(kept, whole)
         peak = Liveness(g, joins=fewer).peak
         if peak < best:
             best, kept = peak, fewer
-    return kept
+    return kept if best <= Liveness(g, joins={}).peak else {}
 
 
 def all_homes(g: OpGraph) -> dict[Value, Home]:
