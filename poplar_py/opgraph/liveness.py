@@ -159,9 +159,7 @@ def _joined(places: Places, op: Op, step: int, home: Home, category: str) -> tup
         lying.append((part, here, lies if at_home else ()))
     if all(part in places.covers or not lies for part, _, lies in lying):
         places.covers.add(op.outputs[0])
-    return tuple(
-        s for part, here, lies in lying for s in lies or _made_at_home(places, part, here, step, category)
-    )
+    return tuple(s for part, here, lies in lying for s in lies or _made_at_home(places, part, here, step, category))
 
 
 def _category(op: Op, recomputed: Collection[str]) -> str:

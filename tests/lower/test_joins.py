@@ -33,7 +33,9 @@ def branches(batch=1):
 
 
 def run(g, arrays, tiles=8, **options):
-    executable = pp.compile(g, pp.Target.gc200(num_tiles=tiles, bytes_per_tile=4 << 20), options={"streams": False} | options)
+    executable = pp.compile(
+        g, pp.Target.gc200(num_tiles=tiles, bytes_per_tile=4 << 20), options={"streams": False} | options
+    )
     check_memory(executable)
     engine = pp.Engine(executable, check=True)
     engine.load(pp.Device(executable.target))
@@ -96,7 +98,7 @@ def test_a_part_that_is_read_is_not_written_over():
     array = np.random.default_rng(3).standard_normal(FIELD).astype("f4")
     executable, engine = run(g, {"x": array})
     assert "joined" in executable.info["in_place"]["refused"]["over"]
-    (name, expected), = Evaluation(g).run({"x": array}).items()
+    ((name, expected),) = Evaluation(g).run({"x": array}).items()
     np.testing.assert_allclose(engine.read_tensor(name), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -107,7 +109,10 @@ def test_networks_that_join_train_as_numpy_does(model, settings, outline, monkey
     monkeypatch.setattr("poplar_py.lower.joins.worthwhile", lambda g, homes: dict(homes))
     g = read_model(model, batch=1, training=True, settings=settings)
     random = np.random.default_rng(8)
-    arrays = {v.name: random.random(v.shape, np.float32) if v.name == "input" else np.zeros(v.shape, np.int32) for v in g.inputs}
+    arrays = {
+        v.name: random.random(v.shape, np.float32) if v.name == "input" else np.zeros(v.shape, np.int32)
+        for v in g.inputs
+    }
     expected = Evaluation(g)
     expected.run(arrays)
     executable, engine = run(g, arrays, 32, outline=outline, recompute="none")

@@ -39,7 +39,7 @@ def two_parts() -> tuple[OpGraph, list]:
 
 
 def test_a_joined_value_is_there_from_its_first_part_on() -> None:
-    g, (x, a, b) = two_parts()
+    g, (_, a, b) = two_parts()
     g.set_output("y", g.add("concat", (a, b)))
     y = g.outputs["y"]
     homes = all_homes(g)
@@ -80,7 +80,7 @@ def test_joined_values_have_their_place_in_what_they_are_joined_to() -> None:
 
 
 def test_what_is_written_over_where_a_part_lies_has_its_home() -> None:
-    g, (x, a, b) = two_parts()
+    g, (_, a, b) = two_parts()
     over = g.add("relu", b)
     read = g.add("sigmoid", a)  # a is read by this one and joined after it: neither may be written over
     g.set_output("y", g.add("concat", (a, over)))
@@ -107,7 +107,7 @@ def test_a_whole_that_is_there_too_early_is_given_up() -> None:
 
 
 def test_a_choice_of_concatenations() -> None:
-    g, (x, a, b) = two_parts()
+    g, (_, a, b) = two_parts()
     g.set_output("y", g.add("concat", (a, b)))
     assert find_homes(g, lambda op: None, lambda op: False) == {}
 
