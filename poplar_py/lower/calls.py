@@ -43,6 +43,7 @@ class Calls:
         self.walk = walk
         bodies = find_bodies(g, len(walk.at.tiles)) if wanted else []
         self.starts = {start: (body, turn) for body in bodies for turn, start in enumerate(body.starts)}
+        self.inside = {start + k for body in bodies for start in body.starts for k in range(body.length)}
         self.lowered: dict[Body, _Lowered] = {}
         # what calls make lies in the result tensors of a body until its next call, then elsewhere
         self.moving = {v for body in bodies for start in body.starts for v in window_values(g, start, body.length)}
@@ -119,7 +120,7 @@ class Calls:
                 lowered.copied += argument.size_bytes
             for value, number in list(lowered.lying.items()):
                 if walk.last_use.get(value, -1) >= end:  # read after this call, which overwrites it
-                    walk.place[value] = at.duplicate(lowered.results[number], "result")
+                    walk.place[value] = self._moved(value, lowered.results[number])
                     lowered.copied += value.size * value.dtype.size
             for value in sorted(lowered.views, key=lambda v: v.name):
                 if walk.last_use.get(value, -1) >= end:
@@ -132,6 +133,14 @@ class Calls:
             walk.place[value] = lowered.results[number]
             if walk.last_use.get(value, -1) >= end:
                 lowered.lying[value] = number
+
+    def _moved(self, value: Value, result: Tensor) -> Tensor:
+        """A copy of what a call made: where a concatenation will have it, or in a variable of its own."""
+        home = self.walk.joins.settle(value, result)
+        if home is None:
+            return self.walk.at.duplicate(result, "result")
+        self.walk.at.copy(result, home, "result")
+        return home
 
     def made(self, op: Op) -> None:
         """An op was lowered: where its results are views of what calls made, they move with it."""

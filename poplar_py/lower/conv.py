@@ -58,7 +58,7 @@ def convolve(
     dtype = out_dtype or x.dtype
     width = widths(params)[1 if kind == FORWARD else 0]
     with at.scope(name):
-        out = at.variable(dtype, (shape[0], shape[1] // width, *shape[2:], width), "out", mapping=None)
+        out = at.output(dtype, (shape[0], shape[1] // width, *shape[2:], width), "out")
         if 0 in (out.size, x.size, w.size):
             if out.size:
                 map_linearly(at.graph, out)

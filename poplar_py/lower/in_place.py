@@ -122,7 +122,7 @@ class InPlace:
         if self._windows is None and not self.of_bodies.isdisjoint(v.index for v in tensor.variables()):
             return f"{value.name} lies in the memory of a repeated block"
         for other in walk.place.beside(tensor):
-            if other is value:
+            if other is value or walk.joins.apart(walk.place[other], tensor):
                 continue
             if other in op.inputs:
                 return f"{other.name}, which the op reads too, lies in the memory of {value.name}"

@@ -25,6 +25,7 @@ from . import matmul as products
 from . import reduce as reductions
 from .channels import channel_sums
 from .conv_plan import ConvPlan
+from .joins import HomeOffer, JoinTarget, map_like
 from .layout import add_placed, layouts_of, stored_order
 from .mapping import linear_bounds, map_linearly, map_rows, map_runs, row_tiles, tiles_of, top_of
 from .partition import MATMUL_OPTIONS, Plan, partials_dtype, read_matmul_options
@@ -59,6 +60,8 @@ class Lowering:
         self.may_take: list[Tensor] = []  # operands of the op being lowered over which its result may be written
         self.taken: Tensor | None = None  # the one of them that `result` wrote over
         self.leading: Tensor | None = None  # the operand its result lies like, whether written over it or not
+        self.home: HomeOffer | None = None  # the place in a concatenation that its result has
+        self.joined: JoinTarget | None = None  # where the concatenation being lowered goes
         self._starts: dict[str, int] = {}  # of each layer, the tile its small vectors begin at
         self._next_start = self._next_spread = 0
         self.plans: dict[str, Plan | ConvPlan] = {}
@@ -91,6 +94,26 @@ class Lowering:
         elif mapping is not None:
             self.graph.set_tile_mapping(tensor, mapping)
         return tensor
+
+    def output(self, element_type: DType, shape: Sequence[int], name: str, flat: bool = False) -> Tensor:
+        """A tensor for the op's first result as it is stored, mapped by the caller: its place in a concatenation where it
+        has one, else a new variable. `flat`: with one axis."""
+        place = None if self.home is None else self.home.take(element_type, tuple(shape))
+        if place is not None:
+            return place.flatten() if flat else place
+        shape = (int(np.prod(shape, dtype=np.int64)),) if flat else shape
+        return self.variable(element_type, shape, name, mapping=None)
+
+    def _at_home(self, like: Tensor, element_type: Any) -> Tensor | None:
+        """The result's place in a concatenation, on the tiles of a tensor stored alike; None where it has none."""
+        stored = None if self.home is None or like.ndim < 3 else blocks_of(like)
+        if self.home is None or stored is None or stored.shape != self.home.shape or not stored.is_contiguous:
+            return None
+        place = self.home.take(dtype(element_type), stored.shape)
+        if place is None:
+            return None
+        map_like(self, place, stored)
+        return field_view(place)
 
     def _first_tile(self, tensor: Tensor) -> int:
         """Where a spread that needs few of the tiles begins: behind those of other layers, so that the first tiles do not
@@ -222,7 +245,8 @@ class Lowering:
         lies in the operands' memory."""
         if self.leading is not None:
             like = self.leading
-        for tensor in self.may_take:
+        home = None if like is None else self._at_home(like, element_type)
+        for tensor in self.may_take if home is None else ():
             form = self._form_in_place(codelet, operands, tensor)
             if form is not None and (self.leading is None or self._lie_alike(tensor, self.leading)):
                 rest = {n: t for n, t in operands.items() if t is not tensor}
@@ -230,7 +254,9 @@ class Lowering:
                     rest = {"b": rest["a"]}
                 self.taken, self.may_take = tensor, []
                 return self.elementwise(form, tensor, name, constants=constants, **rest)
-        if like is None:
+        if home is not None:
+            out = home
+        elif like is None:
             out = self.variable(element_type, shape, name)
         else:
             out = self.variable_like(like, name, element_type)
@@ -428,7 +454,10 @@ class Lowering:
         return rearranged
 
     def concat(self, parts: Sequence[Tensor], axis: int, name: str) -> Tensor:
-        """Tensors one after another: a view, or for values in blocks of channels, joined by channels, a copy."""
+        """Tensors one after another: a view, or for values in blocks of channels, joined by channels, one variable, into
+        which the parts are copied that were not made there (joins.py)."""
+        if self.joined is not None and self.joined.join(self, parts, name):
+            return field_view(self.joined.run)
         stored = [s for t in parts if isinstance(t, StoredView) and (s := blocks_of(t)) is not None]
         if axis != 1 or len(stored) < len(parts) or len({s.shape[-1] for s in stored}) != 1:
             return concat([self.in_order(t, f"{name}/{i}") for i, t in enumerate(parts)], axis)
@@ -439,6 +468,16 @@ class Lowering:
             self.copy(s, whole[:, at : at + s.shape[1]], name)
             at += s.shape[1]
         return field_view(whole)
+
+    def part(self, x: Tensor, slices: Sequence[slice]) -> Tensor:
+        """x[slices], a view: of whole blocks of channels of a batch of one, stored like x."""
+        if isinstance(x, StoredView) and (stored := blocks_of(x)) is not None and stored.shape[0] == 1:
+            channels, width = slices[1], stored.shape[-1]
+            others = [s.indices(n) == (0, n, 1) for i, (s, n) in enumerate(zip(slices, x.shape, strict=True)) if i != 1]
+            whole = channels.start % width == channels.stop % width == 0 and channels.step == 1
+            if all(others) and whole and channels.stop > channels.start:
+                return field_view(stored[:, channels.start // width : channels.stop // width])
+        return x[tuple(slices)]
 
     def matmul(
         self,

@@ -46,7 +46,7 @@ class Rows:
 
     def result(self, at: Lowering, name: str, dtype: DType | None = None) -> Tensor:
         """A flat value of the same kind for results, mapped as the shares are."""
-        flat = at.variable(dtype or self.flat.dtype, (self.flat.size,), name, mapping=None)
+        flat = at.output(dtype or self.flat.dtype, self.stored.shape, name, flat=True)
         self.shares.map(at, flat)
         return flat
 

@@ -81,7 +81,7 @@ def _forward(at: Lowering, x: Tensor, axes: tuple[Taps, ...], operation: str, na
         last = number == len(stages) - 1
         dtype = kind if last or operation == "max" else at.accumulator(kind)
         path = name if last else f"{name}/inner"
-        y = at.variable(dtype, gives, path, mapping=None)
+        y = at.output(dtype, gives, path) if last else at.variable(dtype, gives, path, mapping=None)
         codelet = {"max": "MaxPool", "mean": "MeanPool"}.get(operation, "SumPool")
         constants = {"scale": 1.0 / stage.size} if operation == "avg" else {}
         _pool_stage(at, x.reshape(takes), y, stage, codelet, path, constants, whole)

@@ -26,6 +26,7 @@ from ..target import Target
 from .calls import Calls
 from .conv_plan import ConvPlan
 from .in_place import InPlace, Overwriting, Places
+from .joins import Joins
 from .layout import layouts_of
 from .lowering import Lowering
 from .off_chip import OffChip, read_off_chip
@@ -104,6 +105,7 @@ class _Walk:
     def run(self) -> Lowered:
         # stored activations are apart for every block, so nothing repeats there
         calls = self.calls = Calls(self.g, self, self.options["outline"] and "activations" not in self.off_chip.kinds)
+        self.joins = Joins(self, self.options["in_place"] and "activations" not in self.off_chip.kinds, calls.inside)
         number = 0
         while number < len(self.g.ops):
             op = self.g.ops[number]
@@ -151,10 +153,12 @@ class _Walk:
             self.at.may_take, self.at.taken = [tensor for _, tensor in offered], None
             leading = leading_operand(op)
             self.at.leading = None if leading is None else self.place[leading]
+            self.at.home, self.at.joined = self.joins.offer(op), self.joins.target(op)
             results = op.lower(self.at, *tensors)
         finally:
             self.graph._scope = outside
             self.at.may_take, self.at.leading = [], None
+            self.at.home = self.at.joined = None
         self.in_place.settle(op, offered, self.at.taken)
         results = () if results is None or op.updates else results if isinstance(results, tuple) else (results,)
         if len(results) != len(op.outputs):

@@ -6,6 +6,10 @@ slice, concat, ...) lie in the memory of what they are views of, which puts the 
 belong, and the first output of an op takes the memory of an operand (`Op.in_place`) of the same size that nothing reads
 afterwards and that no other operand of the op lies in. Without, every value has bytes of its own.
 
+Parts of a concatenation may so lie anywhere, as tensors on the tiles may. With `joins` the result of one is a single run
+of memory: parts with a home there (joins.py) are written into it, which it is alive for from the first of them on; the
+others are copied, and so are all parts of concatenations without a home.
+
 Parameters, optimiser state and constants are alive always and counted apart; an input is alive from the first step
 to its last reader, an output from its op to the end. Neither is ever overwritten by something else.
 """
@@ -20,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from .graph import OpGraph
+from .joins import Home, Homes, slots
 from .op import Op, Value
 
 ALWAYS = ("parameters", "state", "constants")
@@ -57,6 +62,8 @@ class Places:
     of: dict[Value, tuple[Storage, ...]] = field(default_factory=dict)
     overwrites: list[tuple[Op, Value]] = field(default_factory=list)  # (op, operand whose memory its output takes)
     covers: set[Value] = field(default_factory=set)  # values that are all of their storages, each element once
+    wholes: dict[Value, Storage] = field(default_factory=dict)  # results of concatenations that are one run of memory
+    parts: dict[Home, Storage] = field(default_factory=dict)  # by where in a whole: not among `storages`
 
     @property
     def bytes(self) -> int:
@@ -84,11 +91,12 @@ def place_values(
     inputs: Iterable[Value] = (),
     in_place: bool | Collection[str] = True,
     recomputed: Collection[str] = (),
+    joins: Homes | None = None,
 ) -> Places:
     """Storages of the values that `ops` make, in that order. `kept` live to the end; `inputs` from the start; other
     values from outside are not counted and not overwritten. `in_place`: whether views and results lie in the memory of
     operands; or the kinds of ops whose results may, views then being views. `recomputed` names ops that repeat one of the
-    forward phase."""
+    forward phase. `joins`: concatenations are runs of memory, with these homes; None: their parts lie anywhere."""
     places = Places(len(ops))
     until = {v: i for i, op in enumerate(ops) for v in op.inputs}
     until |= dict.fromkeys(kept, len(ops) - 1)
@@ -100,18 +108,58 @@ def place_values(
     for i, op in enumerate(ops):
         for number, value in enumerate(op.outputs):
             last, taken = until.get(value, i), None
+            home = joins.get(value) if joins and number == 0 else None
+            category = _category(op, recomputed)
             if in_place and number == 0:
                 allowed = in_place is True or op.kind in in_place
-                taken = _viewed(places, op) if op.view_of else _overwritten(places, op, i, ends) if allowed else None
+                if joins is not None and op.kind == "concat":
+                    taken = _joined(places, op, i, home, category) if home else None
+                elif op.view_of:
+                    taken = _viewed(places, op)
+                elif allowed:
+                    taken = _overwritten(places, op, i, ends, home)
+                if taken is None and home is not None and home not in places.parts:
+                    taken = _made_at_home(places, value, home, i, category)
+                    places.covers.add(value)
             if taken is None:
                 if op.kind != "constant":
-                    _new(places, value, i, last, _category(op, recomputed))
+                    _new(places, value, i, last, category)
                 continue
             places.of[value] = taken
             for storage in taken:
                 storage.last = max(storage.last, last)
                 storage.values.append(value)
+    for home, part in places.parts.items():
+        whole = places.wholes[home.whole]
+        whole.last = max(whole.last, part.last)
+        whole.values += [v for v in part.values if v not in whole.values]
     return places
+
+
+def _made_at_home(places: Places, value: Value, home: Home, step: int, category: str) -> tuple[Storage, ...]:
+    """The part of a whole that a value is written to, not yet with the value among its own; the whole begins with its
+    first part."""
+    if home.whole not in places.wholes:
+        places.wholes[home.whole] = Storage(size_bytes(home.whole), step, step, category, [value])
+        places.storages.append(places.wholes[home.whole])
+    places.parts[home] = Storage(size_bytes(value), step, step, category, [])
+    return (places.parts[home],)
+
+
+def _joined(places: Places, op: Op, step: int, home: Home, category: str) -> tuple[Storage, ...] | None:
+    """The parts of a concatenation: those that lie at home, and the copies of those that do not. None where something
+    else lies where a copy would: all are copied then."""
+    own = {s: h for h, s in places.parts.items() if h.whole is home.whole}
+    lying: list[tuple[Value, Home, tuple[Storage, ...]]] = []
+    for part, begin in slots(op):
+        here, lies = Home(home.whole, home.begin + begin), places.of.get(part, ())
+        at_home = bool(lies) and all(s in own for s in lies) and min(own[s].begin for s in lies) == here.begin
+        if not at_home and here in places.parts:
+            return None
+        lying.append((part, here, lies if at_home else ()))
+    if all(part in places.covers or not lies for part, _, lies in lying):
+        places.covers.add(op.outputs[0])
+    return tuple(s for part, here, lies in lying for s in lies or _made_at_home(places, part, here, step, category))
 
 
 def _category(op: Op, recomputed: Collection[str]) -> str:
@@ -140,8 +188,10 @@ def _viewed(places: Places, op: Op) -> tuple[Storage, ...]:
     return distinct
 
 
-def _overwritten(places: Places, op: Op, step: int, ends: Collection[Value]) -> tuple[Storage, ...] | None:
-    """The storages of an operand that the output may take, or None."""
+def _overwritten(
+    places: Places, op: Op, step: int, ends: Collection[Value], home: Home | None = None
+) -> tuple[Storage, ...] | None:
+    """The storages of an operand that the output may take, or None; with a home that is still free, only that."""
     size = size_bytes(op.outputs[0])
     for name in op.in_place:
         operand = getattr(op, name)
@@ -151,6 +201,8 @@ def _overwritten(places: Places, op: Op, step: int, ends: Collection[Value]) -> 
         if any(s.fixed or s.last > step or any(v in ends for v in s.values) for s in storages):
             continue
         if any(v is not operand and not set(places.of.get(v, ())).isdisjoint(storages) for v in op.inputs):
+            continue
+        if home is not None and home not in places.parts:
             continue
         places.overwrites.append((op, operand))
         places.covers.add(op.outputs[0])
@@ -167,11 +219,11 @@ class Liveness:
     `always`: bytes of what is alive throughout, by category. `live`: int64 bytes at every step, without those.
     """
 
-    def __init__(self, g: OpGraph, in_place: bool | Collection[str] = True):
+    def __init__(self, g: OpGraph, in_place: bool | Collection[str] = True, joins: Homes | None = None):
         self.g = g
         again = g.info.get("recompute", {}).get("ops", {})
         self.places = place_values(
-            g.ops, set(g.outputs.values()), inputs=g.inputs, in_place=in_place, recomputed=again
+            g.ops, set(g.outputs.values()), inputs=g.inputs, in_place=in_place, recomputed=again, joins=joins
         )  # fmt: skip
         self.always = always_bytes(g)
 

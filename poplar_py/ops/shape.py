@@ -241,7 +241,7 @@ class Slice(Op):
         return g.add("place", dy, shape=self.x.shape, name=gradient_name(self.x), **place)
 
     def lower(self, at: Any, x: Any) -> Any:
-        return x[self.slices]
+        return at.part(x, self.slices)
 
 
 class Place(Op):

@@ -97,17 +97,50 @@ def arrays_for(g: OpGraph, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def run_in_memory(g: OpGraph, inputs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(outputs, state) of a run in which every value lies where `Liveness` and `arrange` put it, in one memory.
+def joining_graph(seed: int, size: int = 10) -> OpGraph:
+    """Values of (rows, columns) joined along either axis, in one another and beside inputs, and what reads and writes over
+    the parts and the joined."""
+    random = np.random.default_rng(seed)
+    g = OpGraph("joining")
+    values = [g.add_input(f"input{i}", FLOAT, (3, 4)) for i in range(2)]
+    for _ in range(size):
+        x = values[int(random.integers(max(0, len(values) - 4), len(values)))]
+        what = int(random.integers(6))
+        if what <= 1:
+            x = g.add(ELEMENTWISE[int(random.integers(len(ELEMENTWISE)))], x)
+        elif what == 2:
+            x = g.add("mul", x, g.add("tanh", x))
+        elif what <= 4:
+            axis = int(random.integers(2))
+            like = [v for v in values[-8:] if v.shape[1 - axis] == x.shape[1 - axis]]
+            others = [like[int(random.integers(len(like)))] for _ in range(int(random.integers(1, 3)))]
+            x = g.add("concat", tuple([x, *others] if random.integers(2) else [*others, x]), axis=axis)
+        else:
+            x = g.add("slice", x, begin=(0, 0), end=(min(x.shape[0], 3), min(x.shape[1], 4)))
+        values.append(x)
+    for i in range(int(random.integers(1, 3))):
+        g.set_output(f"output{i}", values[-1 - i])
+    return g
+
+
+def run_in_memory(
+    g: OpGraph, inputs: dict[str, np.ndarray], joins: Any = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(outputs, state) of a run in which every value lies where `Liveness` (with `joins`) and `arrange` put it, in one
+    memory; the result of a concatenation that has a home is that home, a part that does not lie there is copied.
 
     Memory is poisoned before anything is born there and after it dies. Elements must be of four bytes.
     """
-    alive = Liveness(g)
+    alive = Liveness(g, joins=joins)
     storages = alive.places.storages
     offset, top = arrange(storages)
     assert all(s.bytes % 4 == 0 for s in storages) and all(o % 4 == 0 for o in offset)
     memory = np.full(top // 4, np.nan)
     base = {id(s): int(o) // 4 for s, o in zip(storages, offset, strict=True)}
+    for home, part in alive.places.parts.items():
+        along = home.whole.op.axis % home.whole.ndim
+        each = home.whole.size // home.whole.shape[along]
+        base[id(part)] = base[id(alive.places.wholes[home.whole])] + home.begin * each
     where: dict[Any, np.ndarray] = {}
     state = {p.name: p.initial_value().copy() for p in g.parameters}
     fixed: dict[Any, np.ndarray] = {}
@@ -116,6 +149,26 @@ def run_in_memory(g: OpGraph, inputs: dict[str, np.ndarray]) -> tuple[dict[str, 
     def fresh(value: Any) -> np.ndarray:
         (storage,) = alive.places.of[value]
         return base[id(storage)] + np.arange(value.size).reshape(value.shape)
+
+    def join(op: Any) -> np.ndarray:
+        """Where the result of a concatenation lies, its parts copied unless they are there."""
+        y, along, begin, places = op.outputs[0], op.axis % op.outputs[0].ndim, 0, []
+        home = joins.get(y) if any(s in alive.places.parts.values() for s in alive.places.of[y]) else None
+        layout = None if home else fresh(y)
+        for part in op.inputs:
+            size, mine = part.shape[along], where.get(part)
+            if layout is not None:
+                place = np.take(layout, range(begin, begin + size), axis=along)
+            else:
+                whole = base[id(alive.places.wholes[home.whole])]
+                first = whole + (home.begin + begin) * (home.whole.size // home.whole.shape[along])
+                there = mine is not None and mine.min() == first and mine.max() == first + part.size - 1
+                place = mine if there else first + np.arange(part.size).reshape(part.shape)
+            if place is not mine:
+                memory[place] = read(part)
+            places.append(place)
+            begin += size
+        return np.concatenate(places, axis=along)
 
     def read(value: Any) -> np.ndarray:
         if value.op is None and value.name in state:
@@ -132,6 +185,9 @@ def run_in_memory(g: OpGraph, inputs: dict[str, np.ndarray]) -> tuple[dict[str, 
                 memory[base[id(s)] : base[id(s)] + s.bytes // 4] = np.nan
         if op.kind == "constant":
             fixed[op.outputs[0]] = apply_reference(op, ())[0]
+            continue
+        if joins is not None and op.kind == "concat":
+            where[op.outputs[0]] = join(op)
             continue
         if op.view_of:
             layouts = [where[v] for v in op.inputs if v in where]
