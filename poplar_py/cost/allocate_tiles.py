@@ -172,9 +172,8 @@ def _again(every, start, stop, things, sections, above, peak, load) -> None:
     if not len(left):
         return
     other = above.copy()
-    found, _ = place_each(
-        every[left], start, stop, *things, sections, other, PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_PASSES
-    )
+    most = (PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_PASSES)
+    found, _ = place_each(every[left], start, stop, *things, sections, other, *most)
     for k, better in zip(left, found, strict=True):
         if better < peak[k]:
             here = slice(start[every[k]], stop[every[k]])

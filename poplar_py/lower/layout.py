@@ -11,7 +11,6 @@ Which tensors are laid out so is remembered per graph, by the view itself, and f
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,12 +119,10 @@ class Layouts:
         return next((p for p in seen if p.layout.shape == shape), None)
 
 
-_layouts: weakref.WeakKeyDictionary[Graph, Layouts] = weakref.WeakKeyDictionary()
-
-
 def layouts_of(graph: Graph) -> Layouts:
-    """The record of laid out matrices of this graph."""
-    return _layouts.setdefault(top_of(graph), Layouts())
+    """The record of laid out matrices of this graph, which lives as long as the graph does: it holds its tensors."""
+    kept = vars(top_of(graph))
+    return kept.setdefault("_layouts", Layouts())
 
 
 def view_key(tensor: Tensor) -> tuple:
