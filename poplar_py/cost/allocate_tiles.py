@@ -166,14 +166,14 @@ def _above_promised(every, bottom, peak, load) -> np.ndarray:
     return order[ratio[order] > PROMISED]
 
 
-def _again(every, start, stop, things, sections, above, peak, load) -> None:
+def _again(every, start, stop, things: tuple, sections, above, peak, load) -> None:
     """The few tiles that their blocks had no passes left for, with more passes and what one learns told to the next."""
     left = _above_promised(every, things[2], peak, load)
     if not len(left):
         return
     other = above.copy()
     most = (PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_PASSES)
-    found, _ = place_each(every[left], start, stop, *things, sections, other, *most)
+    found, _ = place_each(every[left], start, stop, *things, sections, other, *most)  # type: ignore[call-arg]
     for k, better in zip(left, found, strict=True):
         if better < peak[k]:
             here = slice(start[every[k]], stop[every[k]])
