@@ -58,7 +58,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_readme_has_one_command_for_the_demo_and_one_for_the_tests() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for part, end in (("demo", "poplar-py demo"), ("tests", "pytest")):
+    for part, end in (("demo", "poplar-py demo"), ("tests", "pytest -n auto")):
         block = re.search(rf"<!-- {part} -->\n```sh\n(.*?)\n```\n<!-- end -->", text, re.S)
         assert block and "\n" not in block[1] and block[1].endswith(end)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import poplar_py as pp
-from poplar_py.render import COLOURS, STYLES, computation, words
+from poplar_py.render import COLOURS, STYLES, computation, pen, words
 from poplar_py.render.colours import KIND_SHIFT, SAFE_KINDS, Colours, linear
 from poplar_py.render.computation import Picture
 from poplar_py.render.flow import Flow, program_order
@@ -267,9 +267,9 @@ def test_large_pictures_are_drawn_in_strips(net, monkeypatch):
 
 def test_what_a_picture_says_of_itself(net, tmp_path, monkeypatch):
     written = []
-    text = computation.Pen.text
+    text = pen.Pen.text
     monkeypatch.setattr(
-        computation.Pen,
+        pen.Pen,
         "text",
         lambda pen, x, y, words, *a, **k: (written.append(words), text(pen, x, y, words, *a, **k))[1],
     )
