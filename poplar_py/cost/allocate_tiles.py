@@ -25,7 +25,7 @@ PROMISED = 1.0096  # of every tile: 1.01 less what rounding to the alignment tak
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
 BLOCK_PASSES = 30_000_000  # things a block may place in changed orders, about 1.5 s
-LAST_PASSES = 60_000_000  # things the tiles that are left may place in them together, about 3 s
+LAST_PASSES = 300_000_000  # things the tiles that are left may place in them together, about 15 s
 SEARCH_CELLS = 400_000_000  # sections of things the searches of one plan may look at, about 2 s
 
 
