@@ -99,6 +99,13 @@ class Model:
         trained_on_labels = LABELS in self.types and self.types[LABELS][0].is_integral
         if trained_on_labels and self.output_shape and self.output_shape[-1] < classes:
             raise DataError(f"{name} tells {self.output_shape[-1]} classes apart, {self.data.name} has {classes}")
+        for part, labels in (("train", self.data.train_y), ("test", self.data.test_y)):
+            if trained_on_labels and labels.min(initial=0) < 0:
+                row = int(np.argmax(labels < 0))
+                raise DataError(
+                    f"{self.data.name}: the label of {part} sample {row} is {labels[row]}; labels are class numbers from"
+                    f" 0 to {self.output_shape[-1] - 1 if self.output_shape else classes - 1}. Leave such samples out"
+                )
         if self.batch > len(self.data.train_y):
             raise DataError(
                 f"{len(self.data.train_y):,} samples of {self.data.name} do not fill a batch of {self.batch:,}"

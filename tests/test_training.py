@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,6 +126,10 @@ def test_samples_that_do_not_fit(data: Data) -> None:
         Model.of(executable(points=9), data)
     with pytest.raises(DataError, match="tells 2 classes apart, points has 3"):
         Model.of(executable(classes=2), data)
+    unlabelled = data.train_y.copy()
+    unlabelled[3] = -1
+    with pytest.raises(DataError, match="label of train sample 3 is -1; labels are class numbers from 0 to 2"):
+        Model.of(executable(classes=3), dataclasses.replace(data, train_y=unlabelled))
 
 
 def test_a_graph_made_by_hand_takes_no_data_set(data: Data) -> None:
