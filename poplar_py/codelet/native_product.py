@@ -86,20 +86,8 @@ if WIDE:
     def _by_blocks(a, at, a_step, segments, n, w, w_at, w_step, blocks, out, out_at, out_step, count):
         done = np.int64(0)
         while done + 1 < blocks:
-            _by_two(
-                a,
-                at,
-                a_step,
-                segments,
-                n,
-                w,
-                w_at + done * w_step,
-                w_step,
-                out,
-                out_at + done * out_step,
-                out_step,
-                count,
-            )
+            w_now, o_now = w_at + done * w_step, out_at + done * out_step
+            _by_two(a, at, a_step, segments, n, w, w_now, w_step, out, o_now, out_step, count)
             done += 2
         if done < blocks:
             _by_one(a, at, a_step, segments, n, w, w_at + done * w_step, out, out_at + done * out_step, count)

@@ -24,6 +24,11 @@ _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 _WORD = ir.IntType(64)
 
 
+def _place(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
+    """Pointer to element arguments[k + 1] of the array arguments[k]."""
+    return builder.gep(_data(context, builder, signature.args[k], arguments[k]), [arguments[k + 1]])
+
+
 def product_kernel(rows: int, blocks: int) -> Any:
     """An intrinsic: `rows` places of `blocks` blocks of out, = sums over segments s and k < segments[s, 2] of
     a[at + segments[s, 0] + a_step place + k] * w[w_at + segments[s, 1] + 16 k + w_step block]."""
@@ -37,11 +42,11 @@ def product_kernel(rows: int, blocks: int) -> Any:
         signature = types.void(a, whole, whole, segments, whole, w, whole, whole, out, whole, whole)
 
         def build(context, builder, signature, arguments):
-            a, at, a_step, segments, count, w, w_at, w_step, out, out_at, out_step = arguments
-            first = builder.gep(_data(context, builder, signature.args[0], a), [at])
+            _, _, a_step, segments, count, _, _, w_step, _, _, out_step = arguments
+            first = _place(context, builder, signature, arguments, 0)
             starts = _data(context, builder, signature.args[3], segments)
-            weights = builder.gep(_data(context, builder, signature.args[5], w), [w_at])
-            goal = builder.gep(_data(context, builder, signature.args[8], out), [out_at])
+            weights = _place(context, builder, signature, arguments, 5)
+            goal = _place(context, builder, signature, arguments, 8)
             kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
             fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
             zero, nothing = ir.Constant(_VECTOR, [0.0] * LANES), ir.Constant(_VECTOR, ir.Undefined)
@@ -104,14 +109,13 @@ def product_kernel(rows: int, blocks: int) -> Any:
 
 @intrinsic
 def copy_lanes(typingctx: Any, goal, at, source, start):
-    """goal[at : at + LANES] = source[start : start + LANES]"""
+    """As many bytes as LANES floats from element `start` of source to element `at` of goal."""
 
     def build(context, builder, signature, arguments):
-        goal, at, source, start = arguments
-        there = builder.gep(_data(context, builder, signature.args[0], goal), [at])
-        here = builder.gep(_data(context, builder, signature.args[2], source), [start])
-        loaded = builder.load(builder.bitcast(here, _VECTOR.as_pointer()), align=4)
-        builder.store(loaded, builder.bitcast(there, _VECTOR.as_pointer()), align=4)
+        there, here = (_place(context, builder, signature, arguments, k) for k in (0, 2))
+        align = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        loaded = builder.load(builder.bitcast(here, _VECTOR.as_pointer()), align=align)
+        builder.store(loaded, builder.bitcast(there, _VECTOR.as_pointer()), align=align)
         return context.get_dummy_value()
 
     return types.void(goal, types.intp, source, types.intp), build
@@ -122,9 +126,7 @@ def transpose_lanes(typingctx: Any, goal, at, source, start):
     """goal[at + 16 i + j] = source[start + 16 j + i] for i, j < 16."""
 
     def build(context, builder, signature, arguments):
-        goal, at, source, start = arguments
-        there = builder.gep(_data(context, builder, signature.args[0], goal), [at])
-        here = builder.gep(_data(context, builder, signature.args[2], source), [start])
+        there, here = (_place(context, builder, signature, arguments, k) for k in (0, 2))
         rows = [
             builder.load(builder.bitcast(builder.gep(here, [_WORD(LANES * j)]), _VECTOR.as_pointer()), align=4)
             for j in range(LANES)
@@ -152,8 +154,8 @@ def outer_lanes(typingctx: Any, out, out_at, a, a_step, b, segments, count):
     a[segments[s, 0] + a_step p + i] * b[segments[s, 1] + 16 p + j], i and j < 16."""
 
     def build(context, builder, signature, arguments):
-        out, out_at, a, a_step, b, segments, count = arguments
-        goal = builder.gep(_data(context, builder, signature.args[0], out), [out_at])
+        _, _, a, a_step, b, segments, count = arguments
+        goal = _place(context, builder, signature, arguments, 0)
         left = _data(context, builder, signature.args[2], a)
         right = _data(context, builder, signature.args[4], b)
         starts = _data(context, builder, signature.args[5], segments)

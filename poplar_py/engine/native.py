@@ -10,6 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..codelet.native import will_read
+from ..codelet.native_vectors import LANES, copy_lanes
 
 _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
 
@@ -30,21 +31,7 @@ def _copy(typingctx: Any, mem, to, at, size):
     return types.void(mem, types.int64, types.int64, types.int64), build
 
 
-@intrinsic
-def _copy_line(typingctx: Any, mem, to, at):
-    """mem[to : to + LINE] = mem[at : at + LINE]"""
-
-    def build(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-        line = ir.VectorType(ir.IntType(8), LINE).as_pointer()
-        there, here = (builder.bitcast(builder.gep(data, [at]), line) for at in arguments[1:])
-        builder.store(builder.load(here, align=1), there, align=1)
-        return context.get_dummy_value()
-
-    return types.void(mem, types.int64, types.int64), build
-
-
-LINE = 64  # bytes
+LINE = 4 * LANES  # bytes that copy_lanes copies
 _LINES = 16 * LINE  # bytes that a loop copies sooner than the C library does (measured)
 _AHEAD = 12  # rows: by the time one is copied its memory has arrived
 
@@ -77,9 +64,9 @@ def move(first, last, mem, words, src, dst, size):
             words[d >> 2] = words[s >> 2]
         elif LINE <= n <= _LINES:
             for k in range(0, n - LINE + 1, LINE):
-                _copy_line(mem, d + k, s + k)
+                copy_lanes(mem, d + k, mem, s + k)
             if n % LINE:
-                _copy_line(mem, d + n - LINE, s + n - LINE)
+                copy_lanes(mem, d + n - LINE, mem, s + n - LINE)
         else:
             _copy(mem, d, s, n)
 

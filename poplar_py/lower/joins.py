@@ -37,6 +37,11 @@ def joined_width(op: Op) -> int:
     return widths.pop() if len(widths) == 1 and 0 not in {v.shape[1] for v in op.inputs} else 0
 
 
+def _in_blocks(value: Value, width: int) -> tuple[int, ...]:
+    """The shape of a value of one sample as it is stored, in blocks of `width` channels."""
+    return (1, value.shape[1] // width, *value.shape[2:], width)
+
+
 class HomeOffer:
     """The place that is kept for the first result of an op being lowered; whoever makes it takes it, once."""
 
@@ -110,8 +115,7 @@ class Joins:
         if whole not in self.wholes:
             graph, at = self.walk.graph, self.walk.at
             outside, graph._scope = graph._scope, [part for part in whole.op.scope.split("/") if part]
-            shape = (1, whole.shape[1] // width, *whole.shape[2:], width)
-            self.wholes[whole] = at.variable(whole.dtype, shape, whole.op.leaf, mapping=None)
+            self.wholes[whole] = at.variable(whole.dtype, _in_blocks(whole, width), whole.op.leaf, mapping=None)
             graph._scope = outside
             at.program.add(WriteUndef(self.wholes[whole]))  # its parts are written one by one, which ends no lifetime
         begin = home.begin // width
@@ -128,8 +132,7 @@ class Joins:
             mine = self._stored(home, value.shape[1])
             if any(_meets(mine, self.walk.place[v]) for v in op.inputs):
                 return None
-        shape = (1, value.shape[1] // width, *value.shape[2:], width)
-        return HomeOffer(lambda: self._stored(home, value.shape[1]), value.dtype, shape)
+        return HomeOffer(lambda: self._stored(home, value.shape[1]), value.dtype, _in_blocks(value, width))
 
     def settle(self, value: Value, result: Tensor) -> Tensor | None:
         """The home of a value that a repeated block made, on the tiles of its result; None where it has none."""
@@ -152,8 +155,7 @@ class Joins:
         if home is not None:
             run = self._stored(home, value.shape[1])
         else:
-            shape = (1, value.shape[1] // width, *value.shape[2:], width)
-            run = self.walk.at.variable(value.dtype, shape, op.leaf, mapping=None)
+            run = self.walk.at.variable(value.dtype, _in_blocks(value, width), op.leaf, mapping=None)
         return JoinTarget(run, [(b // width, (b + v.shape[1]) // width) for v, b in slots(op)])
 
     def apart(self, a: Tensor, b: Tensor) -> bool:

@@ -79,11 +79,7 @@ def look_up(element, start, length, vertex, found, where):
     row = 0
     for i in range(element.size):
         row = _row_of(element[i], start, row)
-        if row < 0:
-            row = 0
-            continue
-        size = length[row] if length.size > 1 else length[0]
-        if element[i] < start[row] + size:
+        if row >= 0 and element[i] < start[row] + (length[row] if length.size > 1 else length[0]):
             found[i] = vertex[row] if vertex.size == start.size else vertex[0] + row
             where[i] = start[row]
 
@@ -93,8 +89,5 @@ def look_through(element, start, length, source, origin):
     row = 0
     for i in range(element.size):
         row = _row_of(element[i], start, row)
-        if row < 0:
-            row = 0
-            continue
-        if element[i] < start[row] + length[row]:
+        if row >= 0 and element[i] < start[row] + length[row]:
             origin[i] = source[row] + element[i] - start[row]
