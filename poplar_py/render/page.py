@@ -53,7 +53,7 @@ def page(title: str, theme: Theme, data: dict[str, Any], svg: str = "") -> str:
         "#keys{position:absolute;right:14px;bottom:10px;display:flex;gap:6px}#keys button{min-width:34px;height:34px;border-radius:8px;"
         "border:1px solid var(--line);background:var(--panel);color:var(--text);font:inherit;cursor:pointer}"
         "#head,#legend{padding:6px 10px;border-radius:8px;background:color-mix(in srgb,var(--ground) 72%,transparent)}"
-        "#head:empty,#legend:empty{display:none}#head{position:absolute;left:8px;top:6px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-wrap}"
+        "#head:empty,#legend:empty{display:none}#head{position:absolute;max-width:28rem;left:8px;top:6px;pointer-events:none}#head b{font-size:20px}#head span{color:var(--faint);white-space:pre-wrap}"
         "#legend{position:absolute;left:8px;bottom:8px;pointer-events:none;font-size:13px}"
         "#legend i{display:inline-block;width:11px;height:11px;border-radius:6px;margin-right:8px}"
     )
