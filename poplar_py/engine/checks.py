@@ -29,8 +29,8 @@ def reads(engine: Any, name: str, block: Block, windows: dict[str, tuple]) -> An
 
     def run() -> None:
         for field in wanted:
-            start, rows, row_bytes, stride = windows[field]
-            bad = engine._native.first_undefined(engine.defined, start, rows, row_bytes, stride, block.n)
+            start, rows, row_bytes, stride, _ = windows[field]
+            bad = engine.native.first_undefined(engine.defined, start, rows, row_bytes, stride, block.n)
             if bad >= 0:
                 where = engine.graph.describe(block.fields[field].window(bad))
                 raise RuntimeFault(
@@ -47,7 +47,7 @@ def writes(engine: Any, block: Block, windows: dict[str, tuple]) -> Any:
 
     def run() -> None:
         for field in made:
-            engine._native.mark_defined(engine.defined, *windows[field], block.n)
+            engine.native.mark_defined(engine.defined, *windows[field][:4], block.n)
 
     return run
 
@@ -56,7 +56,7 @@ def spoil(engine: Any, address: np.ndarray, size: np.ndarray) -> Any:
     """An action that makes byte ranges undefined and fills them with NaN patterns."""
 
     def run() -> None:
-        engine._native.fill(engine.memory, address, size, POISON_BYTE)
-        engine._native.fill(engine.defined, address, size, 0)
+        engine.native.fill(engine.memory, address, size, POISON_BYTE)
+        engine.native.fill(engine.defined, address, size, 0)
 
     return run

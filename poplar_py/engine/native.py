@@ -1,4 +1,4 @@
-"""Compiled loops of the engine: moving bytes."""
+"""Compiled loops of the engine: moving bytes, and watching for what other threads write."""
 
 from __future__ import annotations
 
@@ -29,6 +29,61 @@ def _copy(typingctx: Any, mem, to, at, size):
         return context.get_dummy_value()
 
     return types.void(mem, types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def _load(typingctx: Any, numbers, at):
+    """numbers[at] as another thread may just have written it."""
+
+    def build(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8)
+
+    return types.int64(numbers, types.int64), build
+
+
+@intrinsic
+def _store(typingctx: Any, numbers, at, value):
+    """numbers[at] = value, seen by other threads after all that was written before."""
+
+    def build(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        builder.store_atomic(arguments[2], builder.gep(data, [arguments[1]]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.int64, types.int64), build
+
+
+@intrinsic
+def _pause(typingctx: Any):
+    """Leave the processor to its other thread for a moment, where it has an instruction for that."""
+
+    def build(context, builder, signature, arguments):
+        if builder.module.triple.startswith(("x86_64", "i686", "amd64")):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+_NUMBERS = types.Array(types.int64, 1, "C")
+
+
+@njit(types.boolean(_NUMBERS, types.int64, types.int64, types.int64), cache=True, nogil=True)
+def watch(numbers, at, value, looks):
+    """Whether numbers[at] reaches `value` while it is looked at `looks` times."""
+    for _ in range(looks):
+        if _load(numbers, at) >= value:
+            return True
+        _pause()
+    return False
+
+
+@njit(types.void(_NUMBERS, types.int64, types.int64), cache=True, nogil=True)
+def post(numbers, at, value):
+    """numbers[at] = value, after everything that this thread wrote before."""
+    _store(numbers, at, value)
 
 
 LINE = 4 * LANES  # bytes that copy_lanes copies
