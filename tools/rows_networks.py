@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from benching import ROOT, THREADS, Row, bench, seconds
 
+_REST = 0.05  # seconds: threads of a runtime watch for more work after a run, on the processors of the other one
 FITS = {"recompute": "optimal", "off_chip": "optimiser"}  # what holds batch 4 of training on one gc200
 
 
@@ -45,6 +46,7 @@ def in_turn(ours: Callable[[], object], theirs: Callable[[], object], times: int
     taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(times):
         for action, list_ in zip((ours, theirs), taken, strict=True):
+            time.sleep(_REST)
             begin = time.perf_counter()
             action()
             list_.append(time.perf_counter() - begin)

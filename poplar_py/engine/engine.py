@@ -8,7 +8,6 @@ thread, which changes no bit since vertices of a compute set share nothing they 
 from __future__ import annotations
 
 import os
-import threading
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +22,8 @@ from . import checks
 from .base import BaseEngine
 from .desks import DESK
 from .executable import Executable, HostPlan
-from .team import Team, Turns
+from .pieces import Pieces
+from .team import Team
 from .work import by_pieces
 
 PARALLEL_BYTES = 1 << 18  # moves below this are not worth a second thread
@@ -68,7 +68,6 @@ class Engine(BaseEngine):
             )
         tiles_end = (self.executable.tile_stride * self.executable.target.num_tiles + 63) // 64 * 64
         self.desks = [tiles_end + DESK * k for k in range(1 if self.threads == 1 else 2 * self.threads)]
-        self.held = [threading.Lock() for _ in self.desks]
         size = tiles_end + DESK * len(self.desks)
         raw = np.zeros(size + 64, np.uint8)
         skip = -raw.ctypes.data % 64
@@ -139,21 +138,9 @@ class Engine(BaseEngine):
 
     def _ranged(self, function: Any, count: int, parallel: bool, arguments: tuple) -> Any:
         """A callable that runs function(first, last, *arguments) over `count` rows, on several threads if wished."""
-        team = self.team
-        if not parallel or team is None or count < 2:
-            return lambda: function(0, count, *arguments)
-        parts = _PARTS * self.threads
-        ranges = list(pairwise(count * k // parts for k in range(parts + 1)))
-
-        def take(turns: Turns) -> None:
-            for first, last in turns:
-                function(first, last, *arguments)
-
-        def run() -> None:
-            turns = Turns(ranges)
-            team.do(lambda: take(turns))
-
-        return run
+        parts = min(_PARTS * self.threads, count) if parallel else 1
+        cuts = pairwise(count * k // parts for k in range(parts + 1))
+        return Pieces([[(function, first, last, arguments)] for first, last in cuts], parts, self.team)
 
     def _move(self, transfers: Transfers, area: int) -> list[Any]:
         if not len(transfers):

@@ -56,7 +56,7 @@ def _store(typingctx: Any, numbers, at, value):
 
 @intrinsic
 def _pause(typingctx: Any):
-    """Leave the processor to its other thread for a moment, where it has an instruction for that."""
+    """Leave a core to its other thread for a moment, where there is an instruction for that."""
 
     def build(context, builder, signature, arguments):
         if builder.module.triple.startswith(("x86_64", "i686", "amd64")):
@@ -67,6 +67,23 @@ def _pause(typingctx: Any):
     return types.void(), build
 
 
+@intrinsic
+def _yield(typingctx: Any):
+    """Let another thread have the processor, if one wants it."""
+
+    def build(context, builder, signature, arguments):
+        name = "SwitchToThread" if "windows" in builder.module.triple else "sched_yield"
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+APART = 8  # numbers of a cache line: what different threads write lies apart
+_YIELD = 400  # looks at a desk that is taken, before any other thread may have the processor
+_LAST = 1 << 40  # more pieces than there are
+WORDS = 7 * 40  # of the arguments of a call: as many as of 40 arrays
 _NUMBERS = types.Array(types.int64, 1, "C")
 
 
@@ -84,6 +101,88 @@ def watch(numbers, at, value, looks):
 def post(numbers, at, value):
     """numbers[at] = value, after everything that this thread wrote before."""
     _store(numbers, at, value)
+
+
+@intrinsic
+def _take(typingctx: Any, numbers, at):
+    """numbers[at] before it grows by one; every thread gets another number."""
+
+    def build(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), ir.IntType(64)(1), "acq_rel")
+
+    return types.int64(numbers, types.int64), build
+
+
+@intrinsic
+def _call(typingctx: Any, address, words, row, leads, first, last):
+    """Call the compiled function at `address` with (words[row, 0] if it `leads`, first, last, *the other words of the row).
+
+    What numba compiles takes, after the places of its result and of an exception, every argument as words of 64 bits,
+    seven for an array of one axis; it does not mind words that follow. Returns 0 unless it raised.
+    """
+
+    def build(context, builder, signature, arguments):
+        address, words, row, leads, first, last = arguments
+        word, place = ir.IntType(64), ir.IntType(8).as_pointer()
+        data = context.make_array(signature.args[1])(context, builder, value=words).data
+        base = builder.gep(data, [builder.mul(row, word(WORDS))])
+        read = [builder.load(builder.gep(base, [word(k)])) for k in range(WORDS)]
+        result = cgutils.alloca_once_value(builder, place(None))
+        raised = cgutils.alloca_once_value(builder, place(None))
+        kind = ir.FunctionType(ir.IntType(32), [place.as_pointer(), place.as_pointer()] + [word] * (WORDS + 2))
+        function = builder.inttoptr(address, kind.as_pointer())
+        status = cgutils.alloca_once(builder, ir.IntType(32))
+        with builder.if_else(builder.icmp_signed("!=", leads, word(0))) as (then, otherwise):
+            with then:
+                builder.store(builder.call(function, [result, raised, read[0], first, last, *read[1:]]), status)
+            with otherwise:
+                builder.store(builder.call(function, [result, raised, first, last, *read]), status)
+        return builder.sext(builder.load(status), word)
+
+    i = types.int64
+    return types.int64(i, words, i, i, i, i), build
+
+
+_TABLE = types.Array(types.int64, 2, "C")
+
+
+@njit(types.void(types.int64, types.int64, _NUMBERS, _NUMBERS, _TABLE, _TABLE, types.int64), cache=True, nogil=True)
+def conduct(piece, stop, state, first_call, calls, words, desks):
+    """Draw pieces of work below `stop` and do them, until none is left or a call raises.
+
+    state[0]: the next piece that nobody took; state[1]: one more than the row of a call that raised; state[APART * (1 + k)]:
+    how many pieces are done on desk k. Piece k is calls[first_call[k] : first_call[k + 1]], of rows (address, row of
+    words, leads, first, last), and waits until the piece before it on its desk is done. `piece`: not used.
+    """
+    while True:
+        piece = _take(state, 0)
+        if piece >= stop:
+            return
+        desk = APART * (1 + piece % desks)
+        turn = piece // desks
+        while not watch(state, desk, turn, _YIELD):
+            _yield()
+        for c in range(first_call[piece], first_call[piece + 1]):
+            if _call(calls[c, 0], words, calls[c, 1], calls[c, 2], calls[c, 3], calls[c, 4]) != 0:
+                state[1] = c + 1
+                for k in range(0, state.size, APART):
+                    _store(state, k, _LAST)  # nobody takes another piece, nobody waits for mine
+                return
+        _store(state, desk, turn + 1)
+
+
+@njit(types.int64(_NUMBERS, types.int64, types.int64, types.int64, _NUMBERS, _TABLE), cache=True, nogil=True)
+def serve(places, member, number, looks, job, words):
+    """Do jobs `number` and on as `member`: call the function at address job[0] with (job[1], job[2], *words). Returns the
+    number of the job that did not come while it was looked for `looks` times, or -1 where job[0] is 0: there are no more."""
+    while watch(places, 0, number, looks):
+        if job[0] == 0:
+            return -1
+        _call(job[0], words, 0, 0, job[1], job[2])
+        _store(places, APART * member, number)
+        number += 1
+    return number
 
 
 LINE = 4 * LANES  # bytes that copy_lanes copies

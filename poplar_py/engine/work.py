@@ -7,7 +7,7 @@ order and on any thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,14 @@ from ..exchange.routes import Routes
 from ..exchange.transfers import AREA
 from ..graph import Block
 from .desks import bytes_by_turn, find_units, lay, order_of_work
-from .team import Turns
+from .pieces import Pieces
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 CHUNK = 1 << 19  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
+LEAST = 1 << 14  # of both, for which a second thread is worth its while
+_EACH = 4  # pieces for every thread, so that one that comes late holds nobody up
 
 Call = tuple[Callable[..., None], tuple, np.ndarray]  # a compiled loop, its columns, the first row of every piece
 
@@ -36,34 +38,16 @@ def by_pieces(engine: Engine, blocks: list[Block], routes: Routes, area: int) ->
             present.append((block, *engine.columns(number, block, routes, area)))
             cycles = np.broadcast_to(np.asarray(block.cycles(engine.executable.target)), (block.n,))
             slots += np.bincount(block.tile, weights=cycles, minlength=tiles)
-    turn = np.arange(tiles)
-    moves: Call | None = None
-    if len(routes.gathers):
-        rows = engine.executable.moves(routes.gathers, area)
-        to = np.asarray(routes.gathers.dst_tile)
-        shared = None if len(routes.scatters) else _on_desks(engine, to, rows, slots, present)
-        if shared is not None:
-            moves, turn, limits = shared
-        else:
-            limits = _limits(slots + np.bincount(to, weights=rows[2], minlength=tiles))
-            order, first = _by_turn(to, tiles)
-            moves = (
-                engine.native.move,
-                tuple(c if order is None else c[order] for c in rows),
-                first[limits],
-            )
-    else:
-        limits = _limits(slots)
-    calls = [] if moves is None else [(moves[0], (engine.memory, engine.words, *moves[1]), moves[2])]
+    rows = engine.executable.moves(routes.gathers, area)
+    to = np.asarray(routes.gathers.dst_tile)
+    shared = _on_desks(engine, to, rows, slots, present) if len(to) and not len(routes.scatters) else None
+    moves, turn, limits = shared or _in_areas(engine, to, rows, slots)
+    calls = [moves]
     for block, columns, _ in present:
         order, first = _by_turn(turn[block.tile], tiles)
         if order is not None:
             columns = [c if c.strides == (0,) else c[order] for c in columns]
         calls.append((driver(Signature(block.info, block.dtypes)), (engine.memory, *columns), first[limits]))
-    for _, arguments, _ in calls:
-        for column in arguments:
-            if column is not engine.memory and column is not engine.words:
-                column.flags.writeable = False
     work = [
         [
             (call, int(first[k]), int(first[k + 1]), arguments)
@@ -72,15 +56,28 @@ def by_pieces(engine: Engine, blocks: list[Block], routes: Routes, area: int) ->
         ]
         for k in range(len(limits) - 1)
     ]
-    return _in_turns(engine, work)
+    return Pieces(work, len(work) if shared is None else len(engine.desks), engine.team)
 
 
-def _limits(load: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
+def _limits(load: np.ndarray, threads: int, chunk: int = CHUNK) -> np.ndarray:
     """The first turn of every piece of work, and one past the last turn."""
     total, turns = float(load.sum()), len(load)
-    pieces = int(min(total // chunk + 1, turns))
+    pieces = int(max(total // chunk, min(total // LEAST, _EACH * threads)))
+    pieces = min(max(pieces, 1), turns)
     cuts = np.searchsorted(np.cumsum(load), total * np.arange(1, pieces) / pieces)
     return np.unique(np.concatenate([[0], cuts, [turns]]))
+
+
+def _in_areas(
+    engine: Engine, tile: np.ndarray, moves: tuple[np.ndarray, ...], slots: np.ndarray
+) -> tuple[Call, np.ndarray, np.ndarray]:
+    """Gathers to the areas of their tiles: the moves, the turn of every tile, the limits of the pieces."""
+    tiles = len(slots)
+    limits = _limits(slots + np.bincount(tile, weights=moves[2], minlength=tiles), engine.threads)
+    order, first = _by_turn(tile, tiles)
+    columns = moves if order is None else tuple(c[order] for c in moves)
+    call = engine.native.move, (engine.memory, engine.words, *columns), first[limits]
+    return call, np.arange(tiles), limits
 
 
 def _on_desks(
@@ -104,11 +101,11 @@ def _on_desks(
     load = bytes_by_turn(units, turn)
     load[turn] += slots
     chunk = CHUNK
-    limits = _limits(load)
+    limits = _limits(load, engine.threads)
     laid = lay(units, turn, limits)
     while laid is None:
         chunk //= 2
-        finer = _limits(load, chunk)
+        finer = _limits(load, engine.threads, chunk)
         if len(finer) == len(limits) == len(slots) + 1 or not chunk:
             return None
         limits = finer
@@ -122,30 +119,8 @@ def _on_desks(
             start[mine] += shift[units.of(start[mine])]
     rows = laid.rows
     first = np.concatenate([[0], np.cumsum(np.bincount(laid.piece, minlength=len(limits) - 1))])
-    moved = src[rows], dst[rows] + shift[units.row[rows]], size[rows]
-    return (engine.native.move, moved, first), turn, limits
-
-
-def _in_turns(engine: Engine, work: list[list[tuple]]) -> Callable[[], None]:
-    """A callable that does all pieces of work, each thread taking the next one that is left; a piece waits until the
-    last one on its desk is done."""
-    turns = [(engine.held[k % len(engine.held)], piece) for k, piece in enumerate(work)]
-
-    def take(turn: Any) -> None:
-        for desk, piece in turn:
-            with desk:
-                for call, first, last, arguments in piece:
-                    call(first, last, *arguments)
-
-    team = engine.team
-    if len(work) < 2 or team is None:
-        return lambda: take(turns)
-
-    def run() -> None:
-        turn = Turns(turns)
-        team.do(lambda: take(turn))
-
-    return run
+    columns = src[rows], dst[rows] + shift[units.row[rows]], size[rows]
+    return (engine.native.move, (engine.memory, engine.words, *columns), first), turn, limits
 
 
 def _by_turn(turn: np.ndarray, turns: int) -> tuple[np.ndarray | None, np.ndarray]:
