@@ -107,7 +107,8 @@ def _starts(starts, shape, parts, inside, line, long):
     if not inside:
         n0, n1 = parts[0, _WIDE], parts[1, _WIDE]
         off0, off1, off2 = off0 - parts[0, _LOW], off1 - parts[1, _LOW], off2 - parts[2, _LOW]
-    run = parts[2, _TAPS] if long and parts[2, _TAP_STEP] == 1 and parts[2, _TAP_BY] == 1 else np.int64(1)
+    together = long and parts[2, _TAP_STEP] == 1 and parts[2, _TAP_BY] == 1
+    run = max(parts[2, _TAPS], np.int64(1)) if together else np.int64(1)  # no place of a remainder may meet a tap
     s = np.int64(0)
     for b in range(np.int64(shape[2])):
         for j0 in range(parts[0, _TAPS]):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class _Pieces:
         grid = np.indices(counts)
         if number is not None and plan.passes > 1:
             each = counts[6] // plan.passes
-            grid = grid[..., number * each : (number + 1) * each]
+            grid = grid[..., number * each : (number + 1) * each, :]
         self.at = dict(zip(AXES, (i.reshape(-1) for i in grid), strict=True))
         self.begin = {n: plan.bounds[n][:-1][i] for n, i in self.at.items()}
         self.end = {n: plan.bounds[n][1:][i] for n, i in self.at.items()}
@@ -233,10 +234,15 @@ def seen_places(plan: ConvPlan, pieces: _Pieces) -> list[tuple[np.ndarray, np.nd
     """Places of a that the pieces meet, on every field axis: (first, stop)."""
     found = []
     for d, reach in enumerate(plan.problem.reaches):
-        bounds = plan.bounds[f"field{d}"]
-        first, stop = reach.seen(bounds[:-1], bounds[1:])
-        which = pieces.at[f"field{d}"]
-        found.append((first[which], stop[which]))
+        bounds, which = plan.bounds[f"field{d}"], pieces.at[f"field{d}"]
+        if d == plan.problem.kernel_axis:
+            of_taps = [
+                reach.some(b, e).seen(bounds[:-1], bounds[1:]) for b, e in pairwise(plan.bounds["kernel"].tolist())
+            ]
+            first, stop = (np.stack(limits)[pieces.at["kernel"], which] for limits in zip(*of_taps, strict=True))
+        else:
+            first, stop = (limits[which] for limits in reach.seen(bounds[:-1], bounds[1:]))
+        found.append((first, stop))
     return found
 
 
@@ -263,6 +269,7 @@ def _weight_rows(plan: ConvPlan) -> Any:
     """Rows of weights that pieces read or make: one for every group and block on the side the rows are for."""
     p = plan.problem
     each = p.taps * p.tap_elements
+    of_taps = each // p.sizes[7]
     turned = p.kind == INPUT_GRADIENT
     row_axis, col_axis = ("a", "y") if turned else ("y", "a")
     row_blocks, col_blocks = (p.a_blocks, p.y_blocks) if turned else (p.y_blocks, p.a_blocks)
@@ -270,8 +277,9 @@ def _weight_rows(plan: ConvPlan) -> Any:
     def find(pieces: _Pieces) -> Any:
         line = col_blocks * each
         start = (pieces.begin["groups"] * row_blocks + pieces.begin[row_axis]) * line + pieces.begin[col_axis] * each
+        start += pieces.begin["kernel"] * of_taps
         rows, place = _nest([pieces.size("groups"), pieces.size(row_axis)], [row_blocks * line, line])
-        return np.repeat(start, rows) + place, rows, pieces.size(col_axis) * each
+        return np.repeat(start, rows) + place, rows, pieces.size(col_axis) * pieces.size("kernel") * of_taps
 
     return find
 
@@ -282,7 +290,7 @@ def _weights(plan: ConvPlan, w: Tensor) -> _Runs:
 
 def _shapes(at: Lowering, plan: ConvPlan, pieces: _Pieces, tile: np.ndarray, name: str) -> Windows:
     """What vertices are told, SHAPE_SIZE numbers each: those on one tile that are told the same share it."""
-    axes = [pieces.at[f"field{d}"] for d in range(3)] + [pieces.size(n) for n in ("batch", "groups", "a", "y")]
+    axes = [pieces.at[n] for n in (*AXES[1:4], "kernel")] + [pieces.size(n) for n in ("batch", "groups", "a", "y")]
     key = np.zeros(pieces.n, np.int64)
     for column in (*axes, tile):
         key = key * (int(column.max(initial=0)) + 1) + column
@@ -304,12 +312,14 @@ def _shape_table(plan: ConvPlan, pieces: _Pieces) -> np.ndarray:
         table[:, i] = number
     for d, (reach, (first, stop)) in enumerate(zip(p.reaches, seen_places(plan, pieces), strict=True)):
         begin, end = pieces.begin[f"field{d}"], pieces.end[f"field{d}"]
-        offset = reach.offset + reach.y_step * begin - reach.x_step * first
+        tap, last = (pieces.begin["kernel"], pieces.end["kernel"]) if d == p.kernel_axis else (0, reach.taps)
+        used = (np.clip(limit, tap, last) - tap for limit in reach.taps_used)
+        offset = reach.offset + reach.tap_step * tap + reach.y_step * begin - reach.x_step * first
         low, high = (np.clip(limit - begin, 0, end - begin) for limit in reach.y_used)
         sign = 1 if reach.x_step > 0 else -1  # vertices take steps of a that are positive
         columns: tuple[Any, ...] = (
-            reach.taps, stop - first, end - begin, sign * reach.x_step, sign * reach.y_step, sign * reach.tap_step,
-            sign * offset, low, high, *reach.taps_used,
+            last - tap, stop - first, end - begin, sign * reach.x_step, sign * reach.y_step, sign * reach.tap_step,
+            sign * offset, low, high, *used,
         )  # fmt: skip
         for i, numbers in enumerate(columns):
             table[:, HEAD + AXIS * d + i] = numbers
@@ -323,7 +333,7 @@ def _product(
     p = plan.problem
     pieces = _Pieces(plan, number)
     each = tiles.shape[6] // plan.passes
-    tile = tiles[..., number * each : (number + 1) * each].reshape(-1)
+    tile = tiles[..., number * each : (number + 1) * each, :].reshape(-1)
     used = np.flatnonzero((pieces.size("y") > 0) & (pieces.size("groups") > 0))
     if len(used) < pieces.n:
         pieces, tile = pieces.taken(used), tile[used]
@@ -333,7 +343,7 @@ def _product(
     lines = pieces.size("batch") * pieces.size("field0") * pieces.size("field1")
     at.execute(
         p.codelet("" if plan.by_row else plan.method) + ("Row" if plan.by_row else ""), f"product{suffix}", tile, **{f: runs.windows(pieces) for f, runs in operands.items()},
-        shape=shape, out=goal.windows(pieces, tile, number), groups=pieces.size("groups"), width=width, taps=p.taps,
+        shape=shape, out=goal.windows(pieces, tile, number), groups=pieces.size("groups"), width=width, taps=p.taps // p.sizes[7] * pieces.size("kernel"),
         lines=lines,
     )  # fmt: skip
 
@@ -372,7 +382,7 @@ class _Goal:
 
     def _add(self, partials, pieces, tile, first, rows, length, start, suffix) -> None:
         p = self.plan.problem
-        summed = AXES[:4] if p.kind == WEIGHTS_GRADIENT else ("a",)
+        summed = AXES[:4] if p.kind == WEIGHTS_GRADIENT else ("a", "kernel")
         key = np.zeros(pieces.n, np.int64)
         for axis in AXES:
             if axis not in summed:

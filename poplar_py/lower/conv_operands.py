@@ -138,12 +138,12 @@ def create_weights(at: Lowering, params: ConvParams, name: str, options: Mapping
 
 
 def tiles_of(at: Lowering, plan: ConvPlan, params: ConvParams, name: str) -> np.ndarray:
-    """Tiles of the pieces of a plan, (batch, field0, field1, field2, groups, a, y); kept, so that the product runs where
+    """Tiles of the pieces of a plan, (batch, field0, field1, field2, groups, a, y, kernel); kept, so that the product runs where
     its weights lie."""
     key = (at.graph.path(name), plan.key)
     kept = at.kept_tiles
     if key not in kept:
-        parts = [*plan.parts[:6], plan.parts[6] // plan.passes]
+        parts = [*plan.parts[:6], plan.parts[6] // plan.passes, plan.parts[7]]
         kept[key] = at.take_tiles(plan.num_tiles).reshape(parts)
     return np.concatenate([kept[key]] * plan.passes, axis=6) if plan.passes > 1 else kept[key]
 
@@ -152,24 +152,25 @@ def map_weights(at: Lowering, stored: Tensor, plan: ConvPlan, tiles: np.ndarray)
     """Every piece of the weights over the tiles that read it: its rows in runs of even length."""
     p = plan.problem
     each = p.taps * p.tap_elements
-    readers = np.moveaxis(tiles.reshape(-1, *tiles.shape[4:]), 0, -1)  # groups, a, y, readers
-    g, a, y = (i.reshape(-1) for i in np.indices(readers.shape[:3]))
-    gb, ab, yb = (plan.bounds[n] for n in ("groups", "a", "y"))
+    line_of_taps = each // p.sizes[7]
+    readers = np.moveaxis(tiles.reshape(-1, *tiles.shape[4:]), 0, -1)  # groups, a, y, kernel, readers
+    g, a, y, k = (i.reshape(-1) for i in np.indices(readers.shape[:4]))
+    gb, ab, yb, kb = (plan.bounds[n] for n in ("groups", "a", "y", "kernel"))
     rows = (gb[g + 1] - gb[g]) * (yb[y + 1] - yb[y])
-    length = (ab[a + 1] - ab[a]) * each
-    count = readers.shape[3]
+    length = (ab[a + 1] - ab[a]) * (kb[k + 1] - kb[k]) * line_of_taps  # a cut kernel: of one block of a
+    count = readers.shape[4]
     cuts = np.maximum(np.minimum(-(-count // np.maximum(rows, 1)), length // max(p.y_width, 1)), 1)
     piece = np.repeat(np.arange(len(g)), rows * cuts)
-    k = expand_runs(np.zeros(len(g), np.int64), rows * cuts)
-    row, cut = np.divmod(k, cuts[piece])
+    number = expand_runs(np.zeros(len(g), np.int64), rows * cuts)
+    row, cut = np.divmod(number, cuts[piece])
     grain = length[piece] // p.y_width
     begin = cut * grain // cuts[piece] * p.y_width
     stop = (cut + 1) * grain // cuts[piece] * p.y_width
     stop = np.where(cut == cuts[piece] - 1, length[piece], stop)
     y_count = np.maximum(yb[y + 1] - yb[y], 1)[piece]
     line = (gb[g][piece] + row // y_count) * p.y_blocks + yb[y][piece] + row % y_count
-    start = line * (p.a_blocks * each) + ab[a][piece] * each
-    tile = readers.reshape(len(g), count)[piece, k * count // (rows * cuts)[piece]]
+    start = line * (p.a_blocks * each) + ab[a][piece] * each + kb[k][piece] * line_of_taps
+    tile = readers.reshape(len(g), count)[piece, number * count // (rows * cuts)[piece]]
     order = np.argsort(start + begin)
     map_runs(at.graph, stored.flatten(), (start + begin)[order], (start + stop)[order], tile[order])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidOption, did_you_mean
@@ -19,7 +19,7 @@ CONV_OPTIONS: dict[str, Any] = {
     "pass": "none",
     "plan_constraints": {},
 }
-COUNTS = ("batch", "field0", "field1", "field2", "groups", "a", "y", "passes")  # what constraints fix
+COUNTS = ("batch", "field0", "field1", "field2", "groups", "a", "y", "kernel", "passes")  # what constraints fix
 METHODS = {"AMP": "", "HMAC": "Horizontal", "VMAC": "", "SLIC": "Slic"}
 _PARTITION = {"batch_split": "batch", "conv_group_split": "groups"}
 _CHANNELS = {"in_chan_split": {"parallel": "a"}, "out_chan_split": {"parallel": "y", "serial": "passes"}}
@@ -49,13 +49,13 @@ def read_conv_options(
         raise InvalidOption(
             f"{where} option 'pass' is {read['pass']!r}.{did_you_mean(str(read['pass']), PASSES)} It is one of {', '.join(PASSES)}"
         )
-    axes = params.num_field_dims if params is not None else 3
-    found = read_constraints(constraints, axes, f"{where} option 'plan_constraints'")
+    taps = params.kernel_shape if params is not None else (2, 2, 2)
+    found = read_constraints(constraints, taps, f"{where} option 'plan_constraints'")
     return read | {"pass": str(read["pass"]).lower(), "plan_constraints": found}
 
 
-def read_constraints(given: Any, axes: int, where: str) -> dict[str, Any]:
-    """What a plan must be like, by names of the planner's AXES, "passes" and "method".
+def read_constraints(given: Any, taps: Sequence[int], where: str) -> dict[str, Any]:
+    """What a plan must be like, by names of the planner's AXES, "passes" and "method"; `taps` of every field axis.
 
     Either numbers of pieces by name, {"batch": 2, "field0": 4, "a": 2}, or PopLibs' tree: {"method": "AMP", "0":
     {"partition": {"batch_split": 2, "field_split": {"0": 4}, "conv_group_split": 1, "kernel_split": {"0": 1},
@@ -73,9 +73,9 @@ def read_constraints(given: Any, axes: int, where: str) -> dict[str, Any]:
                 if part != "partition":
                     _transform_or_unknown(part, rest, f"{where}.0")
                     continue
-                found |= _partition(_mapping(rest, f"{where}.0.partition"), axes, f"{where}.0.partition")
+                found |= _partition(_mapping(rest, f"{where}.0.partition"), taps, f"{where}.0.partition")
         elif name in COUNTS:
-            found[_axis(name, axes, where)] = _count(value, f"{where}: {name}")
+            found[_axis(name, len(taps), where)] = _count(value, f"{where}: {name}")
         else:
             raise InvalidOption(
                 f"{where}: no axis '{name}'.{did_you_mean(name, COUNTS)} There are {', '.join(COUNTS)}, method, and PopLibs' '0'"
@@ -83,7 +83,9 @@ def read_constraints(given: Any, axes: int, where: str) -> dict[str, Any]:
     return found
 
 
-def _partition(given: Mapping[str, Any], axes: int, where: str) -> dict[str, int]:
+def _partition(given: Mapping[str, Any], taps: Sequence[int], where: str) -> dict[str, int]:
+    axes = len(taps)
+    cut = next((d for d, n in enumerate(taps) if n > 1), 0)
     found: dict[str, int] = {}
     known = (*_PARTITION, *_CHANNELS, "field_split", "kernel_split")
     for name, value in given.items():
@@ -109,9 +111,12 @@ def _partition(given: Mapping[str, Any], axes: int, where: str) -> dict[str, int
                 count = _count(count, f"{where}.{name}.{axis}")
                 if plain == "field_split":
                     found[_axis(f"field{axis}", axes, where)] = count
+                elif int(axis) == cut:
+                    found["kernel"] = count
                 elif count != 1:
                     raise InvalidOption(
-                        f"{where}.{name}.{axis} is {count}; the taps of a kernel stay together, it is 1"
+                        f"{where}.{name}.{axis} is {count}; of a kernel the outermost axis of several taps is cut, which"
+                        f" is {cut} here; along others it is 1"
                     )
         else:
             raise InvalidOption(f"{where}: no '{name}'.{did_you_mean(plain, known)} There are {', '.join(known)}")

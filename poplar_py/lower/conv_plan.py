@@ -1,10 +1,11 @@
-"""The partition planner of convolutions: over which tiles batch, field, groups and channels are split.
+"""The partition planner of convolutions: over which tiles batch, field, kernel, groups and channels are split.
 
 A convolution's three products have one form: a value `a` meets weights or another value, place by place (reach.py). Its
-result is cut over batch, the field axes, groups, and the blocks of channels of either side; a block of work goes to
-each tile, which is sent what it reads of `a` (with the edges neighbours share) and of the other operand. Cuts over what
-is summed (a's channels; batch and field for the gradient of weights) leave partial results, which are added on the
-tiles that made them. The cost of a candidate is in tile cycles,
+result is cut over batch, the field axes, groups, the blocks of channels of either side, and the kernel; a block of work
+goes to each tile, which is sent what it reads of `a` (with the edges neighbours share) and of the other operand. Cuts
+over what is summed (a's channels and the kernel; batch and field for the gradient of weights) leave partial results,
+which are added on the tiles that made them. Of the kernel the outermost axis of several taps is cut, where a piece has
+one block of the channels that a row of weights goes through: what it reads of the row lies together. The cost of a candidate is in tile cycles,
 
     sync + exchange of operands + product + exchange of partial results + reduction (plan_costs.py)
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from .reach import Reach
 
 FORWARD, INPUT_GRADIENT, WEIGHTS_GRADIENT = "forward", "input_gradient", "weights_gradient"
 CODELETS = {FORWARD: "ConvPartial", INPUT_GRADIENT: "ConvInputGradient", WEIGHTS_GRADIENT: "ConvWeightsGradient"}
-AXES = ("batch", "field0", "field1", "field2", "groups", "a", "y")
+AXES = ("batch", "field0", "field1", "field2", "groups", "a", "y", "kernel")
 MOST_CANDIDATES = 400_000
 MAX_PASSES = 64
 MOST_PLANS = 4096  # plans the shared cache keeps
@@ -69,6 +71,11 @@ class Problem:
         return int(np.prod([r.taps for r in self.reaches]))
 
     @property
+    def kernel_axis(self) -> int:
+        """The field axis whose taps are cut: the outermost that has several."""
+        return next((d for d, r in enumerate(self.reaches) if r.taps > 1), 0)
+
+    @property
     def together(self) -> bool:
         """Whether blocks hold the channels of several groups."""
         return self.held > 1
@@ -98,7 +105,8 @@ class Problem:
     @property
     def sizes(self) -> tuple[int, ...]:
         """What each of AXES has to cut."""
-        return (self.batch, *(r.windows for r in self.reaches), self.groups, self.a_blocks, self.y_blocks)
+        taps = self.reaches[self.kernel_axis].taps
+        return (self.batch, *(r.windows for r in self.reaches), self.groups, self.a_blocks, self.y_blocks, taps)
 
     @property
     def macs(self) -> int:
@@ -145,7 +153,7 @@ class ConvPlan:
     def num_partials(self) -> int:
         """Partial results of an element."""
         parts = self.parts
-        return int(np.prod(parts[:4])) if self.problem.kind == WEIGHTS_GRADIENT else parts[5]
+        return int(np.prod(parts[:4])) if self.problem.kind == WEIGHTS_GRADIENT else parts[5] * parts[7]
 
     @property
     def macs(self) -> int:
@@ -164,7 +172,7 @@ class ConvPlan:
     def report(self) -> str:
         """The plan in words, a line a fact."""
         total = sum(self.cycles.values())
-        names = list(zip(AXES, self.problem.names, strict=True))[:7]
+        names = list(zip(AXES, self.problem.names, strict=True))
         split = ", ".join(f"{name} {n}" for (_, name), n in zip(names, self.parts, strict=True) if n > 1) or "none"
         largest = ", ".join(f"{name} {int(np.diff(self.bounds[axis]).max(initial=0))}" for axis, name in names)
         lines = [
@@ -185,14 +193,14 @@ def _splits(size: int, limit: int) -> np.ndarray:
 
 
 def _candidates(problem: Problem, tiles: int) -> np.ndarray:
-    """Columns of pieces of AXES whose product is at most `tiles`: int64 (7, candidates)."""
-    columns = np.ones((7, 1), np.int64)
+    """Columns of pieces of AXES whose product is at most `tiles`: int64 (8, candidates)."""
+    columns = np.ones((8, 1), np.int64)
     for axis, size in enumerate(problem.sizes):
         options = _splits(size, tiles)
         product = columns.prod(axis=0)
         wide = np.repeat(columns, len(options), axis=1)
         wide[axis] = np.tile(options, columns.shape[1])
-        columns = wide[:, np.repeat(product, len(options)) * wide[axis] <= tiles]
+        columns = wide[:, (np.repeat(product, len(options)) * wide[axis] <= tiles) & _rows_whole(problem, wide)]
         if columns.shape[1] > MOST_CANDIDATES:  # keep those that cut most evenly: an even spread of them
             columns = columns[:, :: -(-columns.shape[1] // MOST_CANDIDATES)]
     used = columns.prod(axis=0)
@@ -200,21 +208,37 @@ def _candidates(problem: Problem, tiles: int) -> np.ndarray:
     return columns[:, enough]
 
 
-def _extents(reach: Reach, parts: np.ndarray) -> np.ndarray:
-    """Most places of a that a piece of y meets, for numbers of pieces."""
-    table = {}
-    for n in np.unique(parts).tolist():
-        bounds = part_bounds(reach.windows, n)
-        first, stop = reach.seen(bounds[:-1], bounds[1:])
-        table[n] = int((stop - first).max(initial=0))
-    return np.array([table[n] for n in parts.tolist()], np.int64)
+def _rows_whole(problem: Problem, parts: np.ndarray) -> np.ndarray:
+    """Whether what pieces have of a row of weights lies together: a cut kernel, and one block of what rows go through."""
+    through = _through(problem)
+    return (parts[7] == 1) | (parts[through] == problem.sizes[through])
+
+
+def _through(problem: Problem) -> int:
+    """The number of the axis whose blocks a row of weights goes through."""
+    return AXES.index("y" if problem.kind == INPUT_GRADIENT else "a")
+
+
+def _extents(problem: Problem, d: int, parts: np.ndarray) -> np.ndarray:
+    """Most places of a on field axis `d` that a piece meets, for pieces of AXES."""
+    reach, cut = problem.reaches[d], parts[7] if d == problem.kernel_axis else np.ones_like(parts[7])
+    pairs, which = np.unique(np.stack([parts[1 + d], cut]), axis=1, return_inverse=True)
+    table = []
+    for n, taps in pairs.T.tolist():
+        bounds, of_taps = part_bounds(reach.windows, n), part_bounds(reach.taps, taps)
+        most = 0
+        for begin, end in pairwise(of_taps.tolist()):
+            first, stop = reach.some(begin, end).seen(bounds[:-1], bounds[1:])
+            most = max(most, int((stop - first).max(initial=0)))
+        table.append(most)
+    return np.array(table, np.int64)[which.reshape(-1)]
 
 
 def _runs_made(p: Problem, parts: np.ndarray, piece: tuple[np.ndarray, ...]) -> np.ndarray:
     """Runs of elements that the largest piece of the result is."""
     n, g, _, yb, f0, f1 = piece
     if p.kind == WEIGHTS_GRADIENT:
-        return np.where(parts[5] > 1, g * yb, 1)
+        return np.where(parts[5] * parts[7] > 1, g * yb, 1)
     lines = n * np.where(parts[1:4].prod(axis=0) * parts[6] > 1, g * yb, 1)
     return lines * np.where(parts[3] > 1, f0 * f1, np.where(parts[2] > 1, f0, 1))
 
@@ -222,23 +246,24 @@ def _runs_made(p: Problem, parts: np.ndarray, piece: tuple[np.ndarray, ...]) -> 
 def price(
     problem: Problem, target: Target, library: Library, parts: np.ndarray, passes: Any = 1, method: str = ""
 ) -> tuple[dict, dict, np.ndarray]:
-    """Cycles and bytes by part of one pass, columns, and temporary bytes, for pieces (7, candidates) of AXES."""
+    """Cycles and bytes by part of one pass, columns, and temporary bytes, for pieces (8, candidates) of AXES."""
     p = problem
-    n, f0, f1, f2, g, ab, yb = (-(-size // count) for size, count in zip(p.sizes, parts, strict=True))
+    n, f0, f1, f2, g, ab, yb, k = (-(-size // count) for size, count in zip(p.sizes, parts, strict=True))
     yb = -(-yb // passes)
-    x0, x1, x2 = (_extents(r, c) for r, c in zip(p.reaches, parts[1:4], strict=True))
+    x0, x1, x2 = (_extents(p, d, parts) for d in range(3))
     a = (n * g * ab * x0 * x1, x2 * p.a_width)
     y = (n * g * yb * f0 * f1, f2 * p.y_width)
-    each = p.taps * p.tap_elements
+    taps = p.taps // p.sizes[7] * k
+    each = taps * p.tap_elements
     forward = p.kind != INPUT_GRADIENT
     w = (g * yb, ab * each) if forward else (g * ab, yb * each)
     width = p.y_width if forward or p.together else p.a_width
     item, spread = p.in_dtype.size, parts[:4].prod(axis=0)
-    constants = {"groups": g, "width": width, "taps": p.taps, "lines": n * f0 * f1}
+    constants = {"groups": g, "width": width, "taps": taps, "lines": n * f0 * f1}
     if p.kind == WEIGHTS_GRADIENT:
         sizes, result, count, other = {"a": a, "dy": y, "out": w}, w, spread, y[0] * y[1] * item
     else:
-        sizes, result, count, other = {"a": a, "w": w, "out": y}, y, parts[5], w[0] * w[1] * item
+        sizes, result, count, other = {"a": a, "w": w, "out": y}, y, parts[5] * parts[7], w[0] * w[1] * item
     out_type = np.where(count > 1, p.partials.size, p.out_dtype.size)
     types = dict.fromkeys(sizes, p.in_dtype) | {"out": p.partials, "shape": INT}
     types |= dict.fromkeys(constants, INT)
@@ -277,8 +302,8 @@ def _runs_of_a_share(elements: Any, runs: Any, share: Any) -> Any:
 
 def _runs_read(problem: Problem, parts: np.ndarray) -> np.ndarray:
     """Runs of elements that the largest piece reads of a."""
-    n, _, _, _, g, ab, _ = (-(-size // count) for size, count in zip(problem.sizes, parts, strict=True))
-    x0, x1 = (_extents(r, c) for r, c in zip(problem.reaches[:2], parts[1:3], strict=True))
+    n, _, _, _, g, ab, _, _ = (-(-size // count) for size, count in zip(problem.sizes, parts, strict=True))
+    x0, x1 = (_extents(problem, d, parts) for d in range(2))
     return n * g * ab * x0 * x1
 
 
@@ -300,7 +325,14 @@ def _constrained(problem: Problem, parts: np.ndarray, wanted: Mapping[str, Any],
         parts = kept[:, kept.prod(axis=0) <= num_tiles]
         if not parts.shape[1]:
             raise InvalidOption(f"plan_constraints: no such plan is over {num_tiles} tiles or fewer")
-    return parts
+    whole = _rows_whole(problem, parts)
+    if not whole.any():
+        axis = _through(problem)
+        raise InvalidOption(
+            f"plan_constraints: a kernel is cut where every piece has one block of channels {'in' if AXES[axis] == 'a' else 'out'};"
+            f" here that takes {problem.names[axis]} {problem.sizes[axis]}, and tiles for all pieces"
+        )
+    return parts[:, whole]
 
 
 def _methods(problem: Problem, wanted: Mapping[str, Any]) -> tuple[str, ...]:

@@ -65,6 +65,13 @@ class Reach:
             tap_range=(self.taps - high, self.taps - low),
         )  # fmt: skip
 
+    def some(self, begin: int, end: int) -> Reach:
+        """The meetings at taps [begin, end), numbered from 0."""
+        low, high = (min(max(limit, begin), end) - begin for limit in self.taps_used)
+        return replace(
+            self, taps=end - begin, offset=self.offset + self.tap_step * begin, tap_range=(low, max(low, high))
+        )
+
     def meetings(self, tap: int) -> tuple[np.ndarray, np.ndarray]:
         """All (input place, output place) that meet at a tap, by ascending output place."""
         low, high = self.taps_used

@@ -203,6 +203,8 @@ def test_bad_operands_and_options_are_named():
     fails("no method 'AMX'.*Did you mean 'AMP'", plan_constraints={"method": "AMX"})
     fails("no field axis '2'", plan_constraints={"0": {"partition": {"fieldSplit": {"2": 2}}}})
     fails("cannot be cut into 5", plan_constraints={"y": 5})
+    fails("outermost axis", plan_constraints={"0": {"partition": {"kernelSplit": {"1": 3}}}})
+    fails("kernel of this product is 3 long", plan_constraints={"kernel": 4})
     fails("does not do this product", plan_constraints={"method": "SLIC"})
     fails("over 4 tiles", plan_constraints={"field0": 6})
 
@@ -239,6 +241,41 @@ def test_constrained_plans_compute_the_same():
         {"method": "HMAC"},
     ):
         run_all(p, small(16), options={"plan_constraints": constraints}, gradients=False)
+
+
+CUT = ("1-D", "1-D dilated both ways", "2-D same", "2-D odd strides", "stride past the kernel", "3-D", "3-D groups", "groups",
+    "groups of odd channels", "depthwise", "truncated weights", "padded weights", "flipped input, dilated",
+    "flipped weights", "output transform", "kernel larger than the field", "transposed convolution")  # fmt: skip
+
+
+@pytest.mark.parametrize("element_type", ["float", "half"])
+@pytest.mark.parametrize("name", CUT)
+def test_kernels_cut_over_tiles_compute_the_same(name, element_type):
+    p = poplin.ConvParams(element_type, *TABLE[name])
+    taps = next(n for n in p.kernel_shape if n > 1)
+    for pieces in {2, taps}:
+        graph = pp.Graph(small(64))
+        options = {"plan_constraints": {"kernel": pieces}}
+        assert poplin.plan_convolution(graph, p, options).parts[7] == pieces
+        run_all(p, small(64), options=options, made=pieces == 2)
+
+
+def test_kernels_cut_in_rows_and_by_memory():
+    p = poplin.ConvParams("half", 1, (12, 12), (3, 3), 64, 96, 1, SAME)
+    options = {"plan_constraints": {"kernel": 3}, "available_memory_proportion": 0.02}
+    run_all(p, small(64), options=options, gradients=False)
+
+
+def test_the_planner_cuts_kernels_where_it_pays():
+    target = pp.Target.gc200()
+    p = poplin.ConvParams("float", 1, (7, 7), (3, 3), 128, 32, 1, SAME)
+    plan = poplin.plan_convolution(pp.Graph(target), p)
+    whole = poplin.plan_convolution(pp.Graph(target), p, {"plan_constraints": {"kernel": 1}})
+    assert plan.parts[7] == 3 and whole.parts[7] == 1
+    assert "kernel 3" in plan.report()
+    assert sum(plan.cycles.values()) < 0.6 * sum(whole.cycles.values())
+    theirs = {"0": {"partition": {"kernelSplit": {"0": 3, "1": 1}}}}
+    assert poplin.plan_convolution(pp.Graph(target), p, {"plan_constraints": theirs}).parts == plan.parts
 
 
 def test_plans_are_kept():

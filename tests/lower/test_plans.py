@@ -46,7 +46,9 @@ def all_constraints(p: poplin.ConvParams, target: pp.Target) -> list[dict]:
     methods = {"": "VMAC" if problem.together else "AMP", "Horizontal": "HMAC", "Slic": "SLIC"}
     found = []
     for counts in itertools.product(*(range(1, n + 1) for n in sizes)):
-        if np.prod(counts) <= target.num_tiles:
+        cut = dict(zip(axes, counts, strict=True))
+        whole = cut.get("kernel", 1) == 1 or cut.get("a", 1) == problem.a_blocks
+        if np.prod(counts) <= target.num_tiles and whole:
             for method in problem.methods:
                 found.append({names[a]: n for a, n in zip(axes, counts, strict=True)} | {"method": methods[method]})
     return found
