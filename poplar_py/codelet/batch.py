@@ -28,6 +28,7 @@ from ..dtypes import BOOL, HALF, DType
 from ..errors import GraphConnectionError
 from . import convolve, vocabulary
 from .codelet import MATRIX, SCALAR, VECTOR, Field
+from .joinable import continued
 from .kinds import NUMPY_NAME, kind_of
 from .rewrite import Rewriter, Rewritten
 
@@ -210,7 +211,9 @@ class _DriverText:
         asked = [
             f.name
             for f in self.signature.info.fields.values()
-            if f.kind in (SCALAR, VECTOR) and f.direction != "constant" and f.name in self.code.arguments
+            if (f.kind in (SCALAR, VECTOR) or f.name in continued(self.signature.info))
+            and f.direction != "constant"
+            and f.name in self.code.arguments
         ]
         if not asked:
             return []

@@ -16,6 +16,7 @@ from ..exchange.routes import Routes
 from ..exchange.transfers import AREA
 from ..graph import Block
 from .desks import bytes_by_turn, find_units, lay, order_of_work
+from .joining import join
 from .pieces import Pieces
 
 if TYPE_CHECKING:
@@ -44,9 +45,12 @@ def by_pieces(engine: Engine, blocks: list[Block], routes: Routes, area: int) ->
     moves, turn, limits = shared or _in_areas(engine, to, rows, slots)
     calls = [moves]
     for block, columns, _ in present:
-        order, first = _by_turn(turn[block.tile], tiles)
+        mine = turn[block.tile]
+        order, _ = _by_turn(mine, tiles)
         if order is not None:
-            columns = [c if c.strides == (0,) else c[order] for c in columns]
+            columns, mine = [c if c.strides == (0,) else c[order] for c in columns], mine[order]
+        columns, mine = join(block, columns, mine)
+        first = np.searchsorted(mine, np.arange(tiles + 1))
         calls.append((driver(Signature(block.info, block.dtypes)), (engine.memory, *columns), first[limits]))
     work = [
         [
