@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph.variable import expand_runs
+from .native import unite
 
 DESK = 1 << 20  # bytes of a desk: part of what a processor's second cache holds
 _LINE = 64  # bytes; units start at lines of the cache
-_NEAR = 16  # tiles: of units of a kind that are further apart in the order of work each is counted as work
+_NEAR = 64  # tiles: of units of a kind that are further apart in the order of work each is counted as work
 _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -97,23 +98,28 @@ def _kinds(units: Units, src: np.ndarray, dst: np.ndarray, size: np.ndarray, cou
     return result
 
 
-def order_of_work(units: Units, tiles: int) -> np.ndarray:
-    """The turn of every tile: neighbours in it share what is largest, then what is next."""
+def orders_of_work(units: Units, tiles: int) -> list[np.ndarray]:
+    """Turns of all tiles that are worth trying: tiles that anything shared connects are together, and among them those
+    that share what saves most, then what is next; or these two the other way round; or the tiles as they are."""
     copies = np.bincount(units.kind, minlength=len(units.kind))[units.kind] - 1
-    worth = copies * units.length
-    by_worth = np.lexsort((-worth, units.tile))
+    by_worth = np.lexsort((-copies * units.length, units.tile))
     tile = units.tile[by_worth]
-    most = np.full((2, tiles), -1, np.int64)
     opens = np.ones(len(tile), bool)
     opens[1:] = tile[1:] != tile[:-1]
-    most[0, tile[opens]] = units.kind[by_worth[opens]]
     second = np.flatnonzero(opens) + 1
     second = second[second < len(tile)]
     second = second[~opens[second]]
-    most[1, tile[second]] = units.kind[by_worth[second]]
-    turn = np.empty(tiles, np.int64)
-    turn[np.lexsort((most[1], most[0]))] = np.arange(tiles)
-    return turn
+    most, next_ = np.full((2, tiles), -1, np.int64)
+    most[tile[opens]] = units.kind[by_worth[opens]]
+    next_[tile[second]] = units.kind[by_worth[second]]
+    leader = np.arange(tiles + len(units.kind))
+    unite(leader, units.tile.astype(np.int64), tiles + units.kind)
+    turns = [np.arange(tiles)]
+    for keys in ((next_, most), (most, next_)):
+        turn = np.empty(tiles, np.int64)
+        turn[np.lexsort((*keys, leader[:tiles]))] = np.arange(tiles)
+        turns.append(turn)
+    return turns
 
 
 def bytes_by_turn(units: Units, turn: np.ndarray) -> np.ndarray:

@@ -274,3 +274,23 @@ def mark_defined(defined, start, rows, row_bytes, stride_bytes, count):
         for j in range(rows[v]):
             at = start[v] + j * stride_bytes[v]
             defined[at : at + row_bytes[v]] = 1
+
+
+@njit(types.void(_NUMBERS, _COLUMN, _COLUMN), cache=True, nogil=True)
+def unite(leader, a, b):
+    """Sets of things that pairs (a[i], b[i]) join: into `leader`, which holds 0, 1, 2, ... at first, the first of the set of
+    each thing."""
+    for i in range(a.size):
+        x, y = a[i], b[i]
+        while leader[x] != x:
+            leader[x] = leader[leader[x]]
+            x = leader[x]
+        while leader[y] != y:
+            leader[y] = leader[leader[y]]
+            y = leader[y]
+        if x < y:
+            leader[y] = x
+        else:
+            leader[x] = y
+    for x in range(leader.size):
+        leader[x] = leader[leader[x]]  # that of a smaller number is right by now

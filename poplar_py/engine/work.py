@@ -15,7 +15,7 @@ from ..codelet.batch import Signature, driver
 from ..exchange.routes import Routes
 from ..exchange.transfers import AREA
 from ..graph import Block
-from .desks import bytes_by_turn, find_units, lay, order_of_work
+from .desks import Laid, Units, bytes_by_turn, find_units, lay, orders_of_work
 from .joining import join
 from .pieces import Pieces
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 19  # bytes moved and worker slots of a piece of work: about what a processor's second cache holds
 LEAST = 1 << 14  # of both, for which a second thread is worth its while
+_ROW_BYTES = 64  # what a row of a move costs beside its bytes
 _EACH = 4  # pieces for every thread, so that one that comes late holds nobody up
 
 Call = tuple[Callable[..., None], tuple, np.ndarray]  # a compiled loop, its columns, the first row of every piece
@@ -101,19 +102,11 @@ def _on_desks(
     units = find_units(tile, src, dst, size, looking)
     if units is None:
         return None
-    turn = order_of_work(units, len(slots))
-    load = bytes_by_turn(units, turn)
-    load[turn] += slots
-    chunk = CHUNK
-    limits = _limits(load, engine.threads)
-    laid = lay(units, turn, limits)
-    while laid is None:
-        chunk //= 2
-        finer = _limits(load, engine.threads, chunk)
-        if len(finer) == len(limits) == len(slots) + 1 or not chunk:
-            return None
-        limits = finer
-        laid = lay(units, turn, limits)
+    tried = (_lay(engine, units, turn, slots) for turn in orders_of_work(units, len(slots)))
+    found = [f for f in tried if f is not None]
+    if not found:
+        return None
+    laid, turn, limits = min(found, key=lambda f: int((size[f[0].rows] + _ROW_BYTES).sum()))
     desk = np.asarray(engine.desks)
     piece_of_unit = np.searchsorted(limits, turn[units.tile], "right") - 1
     shift = desk[piece_of_unit % len(desk)] + laid.place - units.start
@@ -125,6 +118,23 @@ def _on_desks(
     first = np.concatenate([[0], np.cumsum(np.bincount(laid.piece, minlength=len(limits) - 1))])
     columns = src[rows], dst[rows] + shift[units.row[rows]], size[rows]
     return (engine.native.move, (engine.memory, engine.words, *columns), first), turn, limits
+
+
+def _lay(
+    engine: Engine, units: Units, turn: np.ndarray, slots: np.ndarray
+) -> tuple[Laid, np.ndarray, np.ndarray] | None:
+    """Units on desks for an order of work, the order, and the limits of its pieces; None where no piece is small enough."""
+    load = bytes_by_turn(units, turn)
+    load[turn] += slots
+    chunk = CHUNK
+    limits = _limits(load, engine.threads)
+    while (laid := lay(units, turn, limits)) is None:
+        chunk //= 2
+        finer = _limits(load, engine.threads, chunk)
+        if len(finer) == len(limits) == len(slots) + 1 or not chunk:
+            return None
+        limits = finer
+    return laid, turn, limits
 
 
 def _by_turn(turn: np.ndarray, turns: int) -> tuple[np.ndarray | None, np.ndarray]:

@@ -56,9 +56,13 @@ def test_a_piece_of_work_gathers_each_kind_once(limits):
     src = rng.integers(0, 2, 12) * 64
     dst = tile * 1000 + np.tile([0, 100, 200], 4)
     units = desks.find_units(tile, src, dst, np.full(12, 64), [(dst, np.full(12, 64))])
-    turn = desks.order_of_work(units, 4)
-    assert sorted(turn.tolist()) == [0, 1, 2, 3]
     limits = np.array(limits)
+    for turn in desks.orders_of_work(units, 4):
+        check(units, turn, limits, src)
+
+
+def check(units, turn, limits, src):
+    assert sorted(turn.tolist()) == [0, 1, 2, 3]
     laid = desks.lay(units, turn, limits)
     piece = np.searchsorted(limits, turn[units.tile], "right") - 1
     assert len(laid.rows) == len(set(zip(piece.tolist(), units.kind.tolist(), strict=True)))
@@ -75,7 +79,7 @@ def test_a_desk_that_is_too_small_is_told(monkeypatch):
     monkeypatch.setattr(desks, "DESK", 64)
     dst = np.array([0, 100])
     units = desks.find_units(np.array([0, 1]), np.array([0, 64]), dst, np.array([64, 64]), [(dst, np.array([64, 64]))])
-    turn = desks.order_of_work(units, 2)
+    turn = np.arange(2)
     assert desks.lay(units, turn, np.array([0, 2])) is None
     assert desks.lay(units, turn, np.array([0, 1, 2])) is not None
 
