@@ -120,3 +120,23 @@ def test_networks_that_join_train_as_numpy_does(model, settings, outline, monkey
     assert outline or not copies
     for name, array in expected.state.items():
         np.testing.assert_allclose(engine.read_tensor(name), array, rtol=1e-3, atol=3e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["densenet121", "unet"])
+def test_full_networks_give_the_same_bits_joined_in_place_and_by_copies(model):
+    """Inference of one sample on a full gc200: the same bits, in less memory."""
+    target, outputs, peaks = pp.Target.gc200(), [], []
+    for in_place in (True, False):
+        executable = pp.compile(model, target, batch=1, options={"in_place": in_place})
+        engine = pp.Engine(executable)
+        engine.load(pp.Device(target))
+        streams = {n: np.zeros(s.size, s.dtype.np) for n, s in executable.graph.streams.items()}
+        streams["input"][:] = np.random.default_rng(0).standard_normal(streams["input"].size)
+        for name, array in streams.items():
+            engine.connect_stream(name, array)
+        engine.run(0)
+        outputs.append(streams["output"])
+        peaks.append(executable.memory.max_tile_bytes)
+    assert outputs[0].any() and peaks[0] < 0.95 * peaks[1]
+    np.testing.assert_array_equal(*outputs)
