@@ -1,8 +1,9 @@
 """The engine: tile-exact execution in one flat byte array, tile after tile.
 
-Every superstep is prepared at load: its exchange as columns of byte moves, every block of vertices as one call of a
-compiled driver with columns of addresses. Running is then calling those; large ones are cut into one range per
-thread, which changes no bit since vertices of a compute set share nothing they write.
+Every superstep is prepared at load: its exchange as columns of byte moves, every block of vertices as columns of
+addresses for a compiled driver, both cut into pieces of work of some tiles each (work.py). Running goes through tables
+of pieces on all threads (pieces.py, team.py), which changes no bit, since vertices of a compute set share nothing they
+write. What several tiles of a piece gather is gathered once (desks.py).
 """
 
 from __future__ import annotations

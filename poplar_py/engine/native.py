@@ -1,4 +1,4 @@
-"""Compiled loops of the engine: moving bytes, and watching for what other threads write."""
+"""Compiled loops of the engine: moving bytes, going through pieces of work, watching for what other threads write."""
 
 from __future__ import annotations
 
@@ -148,12 +148,12 @@ _TABLE = types.Array(types.int64, 2, "C")
 
 
 @njit(types.void(types.int64, types.int64, _NUMBERS, _NUMBERS, _TABLE, _TABLE, types.int64), cache=True, nogil=True)
-def conduct(piece, stop, state, first_call, calls, words, desks):
-    """Draw pieces of work below `stop` and do them, until none is left or a call raises.
+def conduct(first, stop, state, first_call, calls, words, desks):
+    """Draw pieces of work from those below `stop` and do them, until none is left or a call raises. `first` is not used.
 
     state[0]: the next piece that nobody took; state[1]: one more than the row of a call that raised; state[APART * (1 + k)]:
     how many pieces are done on desk k. Piece k is calls[first_call[k] : first_call[k + 1]], of rows (address, row of
-    words, leads, first, last), and waits until the piece before it on its desk is done. `piece`: not used.
+    words, leads, first, last), and waits until the piece before it on its desk is done.
     """
     while True:
         piece = _take(state, 0)

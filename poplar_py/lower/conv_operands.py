@@ -17,7 +17,8 @@ from ..dtypes import DType
 from ..graph import StoredView, Tensor
 from ..graph.variable import expand_runs
 from .conv_params import ConvParams
-from .conv_plan import FORWARD, INPUT_GRADIENT, ConvPlan, Problem, plan_convolution
+from .conv_plan import ConvPlan, plan_convolution
+from .conv_problem import FORWARD, INPUT_GRADIENT, Problem
 from .mapping import map_linearly, map_runs
 from .reach import Reach
 from .stored import block_of, blocks_of, field_view, in_blocks

@@ -17,7 +17,8 @@ from ..program import Sequence as Program
 from . import conv as products
 from . import conv_operands as operands
 from .conv_params import ConvParams
-from .conv_plan import FORWARD, ConvPlan
+from .conv_plan import ConvPlan
+from .conv_problem import FORWARD
 from .lowering import Lowering
 from .partition import Plan, plan_matmul, read_matmul_options
 

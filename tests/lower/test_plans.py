@@ -11,7 +11,7 @@ import pytest
 
 import poplar_py as pp
 from poplar_py import poplin
-from poplar_py.lower.conv_plan import AXES
+from poplar_py.lower.conv_problem import AXES
 from poplar_py.report.plans import compare_plans, plan_table
 
 IT, KT, OT = poplin.InputTransform, poplin.KernelTransform, poplin.OutputTransform
