@@ -10,8 +10,9 @@ laid there rests on the final surface below.
 What keeps the tree small:
 - a bound for every section that changed: for each m, m + the sizes of those that begin at m or above;
 - a failure returns to the latest choice it was caused by (allocate_blame.py), not to the latest choice;
-- what no thing left joins is searched on its own;
-- states known to fail (things left and their floors, as 128 bits) are not searched twice, in later runs neither.
+- what no thing left joins is searched on its own, unless there are partners: those may be in two such parts;
+- states known to fail (things left, their floors and what partners leave them, as 128 bits) are not searched twice, in
+  later runs neither.
 Only the last is not a proof in the strict sense: two states would have to share 128 hashed bits.
 """
 
@@ -21,7 +22,7 @@ import numpy as np
 from numba import njit
 
 from .allocate_blame import blame, blame_state, return_to, set_bit
-from .allocate_state import FAR, lowest, mix, overfull, place, raise_, refresh, start, undo
+from .allocate_state import FAR, lowest, mix, overfull, partners_key, place, raise_, refresh, start, undo
 
 FOUND, NONE, LIMIT, ROOM, DEPTH = 1, 0, -1, -2, -3
 # ways to pick a section
@@ -194,7 +195,9 @@ def search(things, plain, mode, capacity, weight, memo, control, limit, room, fr
                         if amount < best_left:
                             best_left, best_lo, best_hi = amount, a, s + 1
                     a, amount = s + 1, 0
-            if pieces > 1:
+            if pieces > 1 and things.pair.size:
+                best_lo, best_hi = lo, hi
+            elif pieces > 1:
                 a, amount = lo, 0
                 for s in range(lo, hi):
                     amount += state.left[s]
@@ -212,6 +215,12 @@ def search(things, plain, mode, capacity, weight, memo, control, limit, room, fr
                         refresh(things, state, s)
                     key0 ^= state.key[s, 0]
                     key1 ^= state.key[s, 1]
+            if things.pair.size:
+                for c in range(n):
+                    if not state.placed[c] and things.pair_first[c] < things.pair_first[c + 1]:
+                        places = partners_key(things, state, c)
+                        key0 ^= mix(things.zobrist[c, 0] + places)
+                        key1 ^= mix(things.zobrist[c, 1] + places)
             slot = key0 & mask
             if memo[slot, 0] == key0 and memo[slot, 1] == key1:
                 why[:] = 0

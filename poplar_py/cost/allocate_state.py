@@ -248,6 +248,20 @@ def refresh(things, state, s):
 
 
 @njit(cache=True, nogil=True)
+def partners_key(things, state, c):
+    """Hash of the places that the placed partners of thing c leave it: floors do not tell them."""
+    key = np.uint64(state.begins[c])
+    for k in range(things.pair_first[c], things.pair_first[c + 1]):
+        p = things.pair[k]
+        if state.placed[p]:
+            low = state.offset[p] // things.element
+            high = (state.offset[p] + things.size[p] - 1) // things.element
+            if high >= state.begins[c] // things.element:  # else c lies above it in any case
+                key = mix(mix(key + np.uint64(low)) + np.uint64(high))
+    return key
+
+
+@njit(cache=True, nogil=True)
 def overfull(things, state, s, capacity):
     """Whether what is left in a section cannot end below `capacity`: (how many of by_begin, bytes of them) or (0, 0).
 

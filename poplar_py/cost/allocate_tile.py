@@ -16,8 +16,8 @@ from .allocate_skyline import skyline
 # ways to place a tile: those below FITS put one thing after another (allocate_order.fit), the others grow a skyline
 FITS, WAYS = 5, 10
 FAR = np.int64(1) << 60
-MOST_TURNS = 150  # changed orders per thing of a tile: a few things have been tried every way long before
-STARTS = (2, 2, 2, 0)  # ways whose orders are changed where none of the ways serves; lifetime x size does best
+MOST_TURNS = 150  # changed orders per thing of a tile, or as many as it has things: few have few orders
+STARTS = (6, 9, 2, 5)  # ways whose orders are changed where none serves: where one takes long, another hardly does
 
 
 @njit(cache=True, nogil=True)
@@ -109,20 +109,20 @@ def place_each(
     fine,
     promised,
     work,
-    passes,
+    steps,
 ):
     """Fill `above` with the offsets of the tiles `every`; (peak, largest sum of live things) of each, in cells.
 
     bottom: int64[tiles], cells below that are part of the tile's peak. No better way is looked for where the whole
     tile is within `good` of its lower bound, or, when the ways tried have looked at more than `work` sections of
     things together, within `fine`. Where that leaves a tile above `promised`, orders are changed until it is not
-    (allocate_forward.py), for `passes` things placed at most, on one tile half of that; an order that served is where
-    the next tile starts from.
+    (allocate_forward.py), for `steps` of those at most, on one tile half of that; an order that served is where the next
+    tile starts from.
     """
     peaks, loads = np.zeros(every.size, np.int64), np.zeros(every.size, np.int64)
     none = np.zeros(0, np.int64)
     ways = np.arange(WAYS)  # the one that served last in front
-    spent, turned = np.int64(0), np.int64(0)
+    spent, stepped = np.int64(0), np.int64(0)
     learned = np.full(run_first.size - 1, 2.0**60)  # of each entity: where a changed order that served has it
     none_learned = True
     for k in range(every.size):
@@ -178,19 +178,20 @@ def place_each(
             if best + bottom[t] <= (loads[k] + bottom[t]) * good:
                 ways[turn], ways[turn - 1] = ways[turn - 1], ways[turn]
         goal = np.int64((loads[k] + bottom[t]) * promised) - bottom[t]
-        turns = min(passes // 2 // m, (passes - turned) // m, MOST_TURNS * m)
-        if best > goal and turns > 0:
+        most = min(steps // 2, steps - stepped)
+        if best > goal and most > 0:
             starts = np.empty((len(STARTS) + 1, m), np.int64)
             for j in range(len(STARTS)):
                 starts[j + 1] = _order(STARTS[j], size, fullest, first, low, high)
             starts[0] = np.argsort(learned[here], kind="mergesort")
             if none_learned:
                 starts = starts[1:]
-            offset, peak, rank, taken = forward_from(starts, size, first, low, high, goal, best, turns)
-            turned += taken * m
+            turns = max(MOST_TURNS, m) * m
+            offset, peak, order, _, taken = forward_from(starts, size, first, low, high, goal, best, turns, most)
+            stepped += taken
             if peak >= 0:
                 best, none_learned = peak, False
-                learned[here] = rank
+                learned[here[order]] = np.arange(m)
                 for i in range(m):
                     above[start[t] + living[i]] = offset[i]
         peaks[k] = max(peaks[k], best)

@@ -21,11 +21,11 @@ from .allocate_tile import place_each, things_of
 
 GOOD = 1.002  # peak over largest sum of live bytes at which no better placement is looked for
 FINE = 1.008  # at which no other way is tried either, once a block has looked at much
-PROMISED = 1.0096  # of every tile: 1.01 less what rounding to the alignment takes; tiles above try changed orders
+PROMISED = 1.009  # of every tile: 1.01 less what rounding to the alignment takes; tiles above try changed orders
 BLOCK = 64  # tiles placed by one thread in turn, whatever the number of threads
 BLOCK_CELLS = 12_000_000  # sections of things a block may look at for GOOD, about 0.3 s; after that FINE will do
-BLOCK_PASSES = 30_000_000  # things a block may place in changed orders, about 1.5 s
-LAST_PASSES = 300_000_000  # things the tiles that are left may place in them together, about 15 s
+BLOCK_STEPS = 250_000_000  # of the changed orders of a block, about 1 s
+LAST_STEPS = 1_000_000_000  # of those of the tiles that are left together, about 4 s
 SEARCH_CELLS = 400_000_000  # sections of things the searches of one plan may look at, about 2 s
 
 
@@ -68,7 +68,7 @@ def place_tiles(
     with ThreadPoolExecutor(_threads()) as pool:  # compiled code that holds no lock
         found = pool.map(
             lambda some: place_each(
-                some, start, first[1:], *things, sections, above, GOOD, FINE, PROMISED, BLOCK_CELLS, BLOCK_PASSES
+                some, start, first[1:], *things, sections, above, GOOD, FINE, PROMISED, BLOCK_CELLS, BLOCK_STEPS
             ),
             blocks,
         )
@@ -167,12 +167,12 @@ def _above_promised(every, bottom, peak, load) -> np.ndarray:
 
 
 def _again(every, start, stop, things: tuple, sections, above, peak, load) -> None:
-    """The few tiles that their blocks had no passes left for, with more passes and what one learns told to the next."""
+    """The few tiles that their blocks had no steps left for, with more steps and what one learns told to the next."""
     left = _above_promised(every, things[2], peak, load)
     if not len(left):
         return
     other = above.copy()
-    most = (PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_PASSES)
+    most = (PROMISED, PROMISED, PROMISED, BLOCK_CELLS, LAST_STEPS)
     found, _ = place_each(every[left], start, stop, *things, sections, other, *most)  # type: ignore[call-arg]
     for k, better in zip(left, found, strict=True):
         if better < peak[k]:

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poplar_py.cost.allocate_forward import forward_from
+from poplar_py.cost.allocate_forward import LEAST, MOST, forward, forward_from
 from poplar_py.cost.allocate_order import fit, load_of
 from poplar_py.cost.allocate_sections import sections_of
+from poplar_py.cost.allocate_state import mix
 from poplar_py.cost.allocate_tiles import lifetimes, place_tiles
 
 
@@ -102,16 +103,54 @@ def test_changed_orders_place_apart_and_below_what_is_asked(seed):
     first = np.arange(n + 1)
     begins, ends, sections = sections_of(first, lower, upper)
     low = int(load_of(size, first, begins, ends, sections).max())
-    starts = np.array([np.argsort(-size, kind="stable"), random.permutation(n)])
-    offset, peak, rank, turns = forward_from(starts, size, first, begins, ends, low, 1 << 40, 2500)
+    starts = np.array([np.argsort(-size, kind="stable"), *(random.permutation(n) for _ in range(3))])
+    run = size, first, begins, ends
+    offset, peak, order, turns, steps = forward_from(starts, *run, low, 1 << 40, 2500, 1 << 40)
     assert 0 < turns <= 2500 and low <= peak == (offset + size).max()
     meet = (lower[:, None] < upper) & (lower < upper[:, None]) & ~np.eye(n, dtype=bool)
     above = offset[:, None] >= (offset + size)
     assert (~meet | above | above.T).all()
     assert turns == 2500 or peak == low
-    again = forward_from(np.argsort(rank)[None], size, first, begins, ends, peak, 1 << 40, 2)
+    again = forward_from(order[None], *run, peak, 1 << 40, 2, 1 << 40)
     assert again[1] <= peak and again[3] == 1  # what it learned is where another may start from
-    assert forward_from(starts, size, first, begins, ends, low, low, 200)[1] == -1  # nothing below the bound is tried
+    assert forward_from(starts, *run, low, low, 200, 1 << 40)[1] == -1  # nothing below the bound is tried
+    assert steps >= n and forward_from(starts, *run, 0, 1 << 40, 2500, 1)[3] == 1  # steps end it as turns do
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_changed_orders_are_those_of_whole_passes(seed):
+    """A turn goes on from what lies already; passes made from the bottom each time end the same."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(2, 25))
+    runs = random.integers(1, 4, n)
+    first = np.concatenate([[0], np.cumsum(runs)])
+    cuts = [np.sort(random.permutation(50)[: 2 * k]) for k in runs]
+    lower, upper = np.concatenate([c[::2] for c in cuts]), np.concatenate([c[1::2] for c in cuts])
+    size = random.integers(1, 60, n)
+    begins, ends, sections = sections_of(first, lower, upper)
+    goal = int(load_of(size, first, begins, ends, sections).max())
+    start = np.argsort(-size, kind="stable")
+    found = forward(start, size, first, begins, ends, goal, 1 << 40, 120, 1 << 40, seed)
+    one, zero, far, none = np.ones(n, int), np.zeros(n, int), np.full(n, 1 << 60), np.zeros(0, int)
+    rank = np.empty(n)
+    rank[start] = np.log(np.arange(n) + 1)
+    kept, best = None, 1 << 40
+    for turn in range(1, 121):
+        order = np.argsort(rank, kind="stable")
+        rest = 1, np.zeros(n + 1, int), none, first, begins, ends, False, best - 1
+        offset, peak = fit(order, size, one, zero, far, *rest)
+        if peak >= 0:
+            kept, best = (offset, order), peak
+            failed = order[np.argmax((offset + size)[order] >= best)]
+        else:
+            failed = -1 - peak
+        if best <= goal:
+            break
+        share = float(mix(np.uint64(seed + turn)) >> np.uint64(11)) / 2**53
+        rank[failed] += np.log(LEAST + (MOST - LEAST) * share)
+    assert found[1] == best and found[3] == turn
+    assert (found[0] == kept[0]).all() and (found[2] == kept[1]).all()
 
 
 def test_changed_orders_serve_where_no_rule_of_thumb_does():
@@ -136,5 +175,5 @@ def test_changed_orders_serve_where_no_rule_of_thumb_does():
     n = len(size)
     one, zero, far, none = np.ones(n, int), np.zeros(n, int), np.full(n, 1 << 60), np.zeros(0, int)
     once = fit(starts[0], size, one, zero, far, 1, np.zeros(n + 1, int), none, first, begins, ends, False, 1 << 60)[1]
-    better = forward_from(starts, size, first, begins, ends, 4000, 1 << 40, 4000)[1]
+    better = forward_from(starts, size, first, begins, ends, 4000, 1 << 40, 4000, 1 << 40)[1]
     assert 4000 <= better < once
