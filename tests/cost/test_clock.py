@@ -22,6 +22,7 @@ def by_hand(target, tile, slots, num_tiles):
     return [target.num_workers * max(row) + launch * (t in busy) for t, row in enumerate(loads)]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50)), max_size=60))
 def test_list_schedule(pairs):
     tile, slots = [p[0] for p in pairs], [p[1] for p in pairs]
