@@ -88,7 +88,9 @@ class ConvPlan:
         total = sum(self.cycles.values())
         names = list(zip(AXES, self.problem.names, strict=True))
         split = ", ".join(f"{name} {n}" for (_, name), n in zip(names, self.parts, strict=True) if n > 1) or "none"
-        largest = ", ".join(f"{name} {int(np.diff(self.bounds[axis]).max(initial=0))}" for axis, name in names)
+        still = AXES[1 : 4 - self.problem.axes]
+        sizes = {name: int(np.diff(self.bounds[axis]).max(initial=0)) for axis, name in names if axis not in still}
+        largest = ", ".join(f"{name} {size}" for name, size in sizes.items())
         lines = [
             f"{self.problem}, {self.problem.partials} partials, {self.problem.codelet(self.method)}",
             f"  split     {split}: {self.num_tiles} tiles, {self.passes} pass(es)",
@@ -122,7 +124,7 @@ def _constrained(problem: Problem, parts: np.ndarray, wanted: Mapping[str, Any],
         axis = through(problem)
         raise InvalidOption(
             f"plan_constraints: a kernel is cut where every piece has one block of channels {'in' if AXES[axis] == 'a' else 'out'};"
-            f" here that takes {problem.names[axis]} {problem.sizes[axis]}, and tiles for all pieces"
+            f" here that takes {problem.names[axis]!r}: {problem.sizes[axis]}, and a tile for every piece"
         )
     return parts[:, whole]
 

@@ -205,6 +205,9 @@ def test_bad_operands_and_options_are_named():
     fails("cannot be cut into 5", plan_constraints={"y": 5})
     fails("outermost axis", plan_constraints={"0": {"partition": {"kernelSplit": {"1": 3}}}})
     fails("kernel of this product is 3 long", plan_constraints={"kernel": 4})
+    with pytest.raises(pp.InvalidOption, match="one block of channels in; here that takes 'a': 4"):
+        deep = poplin.ConvParams("float", 1, (8, 8), (3, 3), 64, 32, 1, SAME)
+        poplin.plan_convolution(pp.Graph(pp.Target.gc200()), deep, {"plan_constraints": {"kernel": 3, "a": 2}})
     fails("does not do this product", plan_constraints={"method": "SLIC"})
     fails("over 4 tiles", plan_constraints={"field0": 6})
 
@@ -220,7 +223,7 @@ def test_constraints():
     for constraints in (ours, theirs):
         plan = poplin.plan_convolution(graph, p, {"plan_constraints": constraints})
         assert (plan.parts[2], plan.parts[5]) == (4, 2)
-        assert "field0 4" in plan.report()
+        assert "field0 4" in plan.report() and plan.report().split("piece")[1].count("field0") == 1
     plan = poplin.plan_convolution(
         graph, p, {"plan_constraints": {"0": {"partition": {"outChanSplit": {"serial": 2}}}}}
     )
