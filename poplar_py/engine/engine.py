@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from ..exchange.transfers import Transfers
 from ..graph import Block, as_stored
 from . import checks
 from .base import BaseEngine
-from .desks import DESK
 from .executable import Executable, HostPlan
-from .pieces import Pieces
-from .team import Team
-from .work import by_pieces
+
+if TYPE_CHECKING:
+    from .team import Team
 
 PARALLEL_BYTES = 1 << 18  # moves below this are not worth a second thread
 _PARTS = 4  # of a move for every thread, so that one that comes late holds nobody up
@@ -54,10 +53,12 @@ class Engine(BaseEngine):
         super().__init__(executable, **options)
         self.check = check
         self.threads = threads or default_threads()
-        self.team = Team(self.threads) if self.threads > 1 else None
+        self.team: Team | None = None
 
     def _load(self) -> None:
         from . import native
+        from .desks import DESK
+        from .team import Team
 
         self.native = native
         if not self.executable.memory.fits:
@@ -78,6 +79,8 @@ class Engine(BaseEngine):
         self._host: dict[str, Any] = {}
         if self.check:
             self.memory.view(np.uint16)[:] = checks.POISON
+        if self.threads > 1 and self.team is None:
+            self.team = Team(self.threads)
 
     # host access -----------------------------------------------------------------------------------------------
 
@@ -139,6 +142,8 @@ class Engine(BaseEngine):
 
     def _ranged(self, function: Any, count: int, parallel: bool, arguments: tuple) -> Any:
         """A callable that runs function(first, last, *arguments) over `count` rows, on several threads if wished."""
+        from .pieces import Pieces
+
         parts = min(_PARTS * self.threads, count) if parallel else 1
         cuts = pairwise(count * k // parts for k in range(parts + 1))
         return Pieces([[(function, first, last, arguments)] for first, last in cuts], parts, self.team)
@@ -173,6 +178,8 @@ class Engine(BaseEngine):
         return self._move(plan.first, plan.area) + self._move(plan.second, plan.area)
 
     def _execute(self, compute_set: int, name: str) -> list[Any]:
+        from .work import by_pieces
+
         routes = self.executable.routes[compute_set]
         area = self.executable.route_area[compute_set]
         blocks = self.graph.compute_sets[compute_set].blocks

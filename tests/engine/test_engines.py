@@ -1,6 +1,8 @@
 """Hand-made graphs run on every engine and give numpy's numbers."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -280,3 +282,10 @@ def test_write_undef_and_remote_everything(build, engine_of):
     engine.run()
     s = a + a.T
     np.testing.assert_array_equal(engine.read_tensor("y"), s + s[::-1])
+
+
+def test_naming_an_engine_compiles_nothing():
+    """numba takes most of a second to import; it is there once an engine loads."""
+    code = "import sys, poplar_py as pp; pp.Engine, pp.compile; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stdout + done.stderr
