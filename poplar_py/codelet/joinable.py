@@ -15,7 +15,7 @@ from .codelet import MATRIX, SCALAR, VECTOR
 if TYPE_CHECKING:
     from .library import CodeletInfo
 
-_LEAVES = (ast.For, ast.While, ast.Return, ast.Break, ast.Continue, ast.Lambda, ast.ListComp, ast.GeneratorExp)
+_SCOPES = (ast.Lambda, ast.ListComp, ast.GeneratorExp)  # their names are not those of the turn
 
 
 class _No(Exception):
@@ -114,7 +114,7 @@ class _Reader:
 
     def _look(self, node: ast.AST, known: set[str]) -> None:
         """Raise where an expression takes a place, a whole field, or a name that another turn may have left."""
-        if isinstance(node, _LEAVES):
+        if isinstance(node, _SCOPES):
             raise _No
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.places:
             index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]

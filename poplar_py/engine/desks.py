@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..exchange.native import window_hash
 from ..graph.variable import expand_runs
 from .native import unite
 
 DESK = 1 << 20  # bytes of a desk: part of what a processor's second cache holds
 _LINE = 64  # bytes; units start at lines of the cache
 _NEAR = 64  # tiles: of units of a kind that are further apart in the order of work each is counted as work
-_MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass
@@ -75,12 +75,8 @@ def _kinds(units: Units, src: np.ndarray, dst: np.ndarray, size: np.ndarray, cou
     rows = units.order
     unit = units.row[rows]
     columns = src[rows], dst[rows] - units.start[unit], size[rows]
-    mixed = np.zeros(len(rows), np.uint64)
-    for column in columns:
-        mixed = (mixed ^ column.astype(np.uint64)) * _MIX[0]
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[1]
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[2]
-    digest = np.add.reduceat(mixed, units.first) ^ units.length.astype(np.uint64)
+    numbers = np.stack(columns, axis=1).reshape(-1)
+    digest = window_hash(numbers, len(columns) * np.append(units.first, len(rows))) ^ units.length.astype(np.uint64)
     _, leader, kind = np.unique(digest, return_index=True, return_inverse=True)
     leader = leader[kind.reshape(-1)]
     follower = np.flatnonzero((leader != np.arange(len(leader))) & (count == count[leader]))
@@ -134,12 +130,12 @@ def bytes_by_turn(units: Units, turn: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Laid:
-    """Units on desks: `place`, where on its desk each unit lies; `rows` of the gathers to do, piece after piece, and
-    `piece`, the piece of work that each of these is for."""
+    """Units on desks: the `piece` of work that each unit is for, and its `place` on the desk of that; `rows` of the gathers to
+    do, piece after piece."""
 
+    piece: np.ndarray
     place: np.ndarray
     rows: np.ndarray
-    piece: np.ndarray
 
 
 def lay(units: Units, turn: np.ndarray, limits: np.ndarray) -> Laid | None:
@@ -167,4 +163,4 @@ def lay(units: Units, turn: np.ndarray, limits: np.ndarray) -> Laid | None:
     place = np.empty(len(order), np.int64)
     place[order] = at_leader[at[which]]
     count = np.diff(units.first, append=len(units.order))[leader]
-    return Laid(place, units.order[expand_runs(units.first[leader], count)], np.repeat(of, count))
+    return Laid(piece, place, units.order[expand_runs(units.first[leader], count)])

@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..codelet.native import will_read
-from ..codelet.native_vectors import LANES, copy_lanes
+from ..codelet.native_vectors import LANES, _place, copy_lanes
 
 _COLUMN = types.Array(types.int64, 1, "A", readonly=True)
 
@@ -36,8 +36,7 @@ def _load(typingctx: Any, numbers, at):
     """numbers[at] as another thread may just have written it."""
 
     def build(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8)
+        return builder.load_atomic(_place(context, builder, signature, arguments, 0), "acquire", 8)
 
     return types.int64(numbers, types.int64), build
 
@@ -47,8 +46,7 @@ def _store(typingctx: Any, numbers, at, value):
     """numbers[at] = value, seen by other threads after all that was written before."""
 
     def build(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-        builder.store_atomic(arguments[2], builder.gep(data, [arguments[1]]), "release", 8)
+        builder.store_atomic(arguments[2], _place(context, builder, signature, arguments, 0), "release", 8)
         return context.get_dummy_value()
 
     return types.void(numbers, types.int64, types.int64), build
@@ -108,8 +106,8 @@ def _take(typingctx: Any, numbers, at):
     """numbers[at] before it grows by one; every thread gets another number."""
 
     def build(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-        return builder.atomic_rmw("add", builder.gep(data, [arguments[1]]), ir.IntType(64)(1), "acq_rel")
+        place = _place(context, builder, signature, arguments, 0)
+        return builder.atomic_rmw("add", place, ir.IntType(64)(1), "acq_rel")
 
     return types.int64(numbers, types.int64), build
 

@@ -28,18 +28,19 @@ class Pieces:
         self._team = team if len(work) > 1 else None
         self._calls = [call for piece in work for call in piece]  # keeps what the tables point to
         self._pieces = len(work)
-        self._state = np.zeros(native.APART * (1 + max(desks, 1)), np.int64)
+        desks = max(desks, 1)
+        self._state = np.zeros(native.APART * (1 + desks), np.int64)
         first = np.cumsum([0, *(len(piece) for piece in work)])
-        table, words = self._tabulate()
-        self._fits = words is not None
-        if words is not None:
-            self._tables = self._state, first, table, words, max(desks, 1)
+        tables = self._tabulate()
+        self._fits = tables is not None
+        if tables is not None:
+            self._tables = self._state, first, *tables, desks
             self._conduct, _ = _entry(native.conduct)
             self._conducted = np.array([w for a in self._tables for w in _words(a)])
 
-    def _tabulate(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The calls as rows (address, row of words, words that lead, first, last), and the rows of words; none of these where
-        a call has more arguments than a row holds."""
+    def _tabulate(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The calls as rows (address, row of words, words that lead, first, last), and the rows of words; None where a call
+        has more arguments than a row holds."""
         rows: dict[tuple[int, int], int] = {}
         words: list[list[int]] = []
         entry: list[tuple[int, int]] = []
@@ -54,7 +55,7 @@ class Pieces:
             row = rows[key]
             table[k] = entry[row][0], row, entry[row][1], first, last
         if any(len(row) > native.WORDS for row in words):
-            return table, None
+            return None
         held = np.zeros((len(words), native.WORDS), np.int64)
         for k, given in enumerate(words):
             held[k, : len(given)] = given
@@ -66,12 +67,12 @@ class Pieces:
                 function(first, last, *arguments)
             return
         team = self._team
-        if team is not None:
-            team.settle()  # one whose caller was interrupted may still be at it
-        self._state[:] = 0
         if team is None:
+            self._state[:] = 0
             native.conduct(0, self._pieces, *self._tables)
         else:
+            team.settle()  # one whose caller was interrupted may still be at it
+            self._state[:] = 0
             try:
                 team.do(self._conduct, 0, self._pieces, self._conducted)
                 native.conduct(0, self._pieces, *self._tables)

@@ -61,10 +61,10 @@ class Team:
         self._started = False
 
     def do(self, address: int, first: int, last: int, words: np.ndarray) -> None:
-        """Call the function at `address` with (first, last, *words) on the helpers' threads, without waiting for them."""
+        """Call the function at `address` with (first, last, *words) on the helpers' threads, without waiting for them. They
+        must have settled."""
         if not self._started:
             self._start()
-        self.settle()
         members = self._members
         members.job[:] = address, first, last
         members.words[0, : len(words)] = words

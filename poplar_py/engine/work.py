@@ -47,12 +47,12 @@ def by_pieces(engine: Engine, blocks: list[Block], routes: Routes, area: int) ->
     calls = [moves]
     for block, columns, _ in present:
         mine = turn[block.tile]
-        order, _ = _by_turn(mine, tiles)
+        order = _order(mine)
         if order is not None:
             columns, mine = [c if c.strides == (0,) else c[order] for c in columns], mine[order]
         columns, mine = join(block, columns, mine)
-        first = np.searchsorted(mine, np.arange(tiles + 1))
-        calls.append((driver(Signature(block.info, block.dtypes)), (engine.memory, *columns), first[limits]))
+        first = np.searchsorted(mine, limits)
+        calls.append((driver(Signature(block.info, block.dtypes)), (engine.memory, *columns), first))
     work = [
         [
             (call, int(first[k]), int(first[k + 1]), arguments)
@@ -79,9 +79,10 @@ def _in_areas(
     """Gathers to the areas of their tiles: the moves, the turn of every tile, the limits of the pieces."""
     tiles = len(slots)
     limits = _limits(slots + np.bincount(tile, weights=moves[2], minlength=tiles), engine.threads)
-    order, first = _by_turn(tile, tiles)
-    columns = moves if order is None else tuple(c[order] for c in moves)
-    call = engine.native.move, (engine.memory, engine.words, *columns), first[limits]
+    order = _order(tile)
+    if order is not None:
+        moves, tile = tuple(c[order] for c in moves), tile[order]
+    call = engine.native.move, (engine.memory, engine.words, *moves), np.searchsorted(tile, limits)
     return call, np.arange(tiles), limits
 
 
@@ -108,15 +109,14 @@ def _on_desks(
         return None
     laid, turn, limits = min(found, key=lambda f: int((size[f[0].rows] + _ROW_BYTES).sum()))
     desk = np.asarray(engine.desks)
-    piece_of_unit = np.searchsorted(limits, turn[units.tile], "right") - 1
-    shift = desk[piece_of_unit % len(desk)] + laid.place - units.start
+    shift = desk[laid.piece % len(desk)] + laid.place - units.start
     for of_block in windows:
         for start, _, _, _, owner in of_block.values():
             mine = np.flatnonzero(owner == AREA)
             start[mine] += shift[units.of(start[mine])]
-    rows = laid.rows
-    first = np.concatenate([[0], np.cumsum(np.bincount(laid.piece, minlength=len(limits) - 1))])
-    columns = src[rows], dst[rows] + shift[units.row[rows]], size[rows]
+    rows, unit = laid.rows, units.row[laid.rows]
+    first = np.searchsorted(laid.piece[unit], np.arange(len(limits)))
+    columns = src[rows], dst[rows] + shift[unit], size[rows]
     return (engine.native.move, (engine.memory, engine.words, *columns), first), turn, limits
 
 
@@ -137,7 +137,6 @@ def _lay(
     return laid, turn, limits
 
 
-def _by_turn(turn: np.ndarray, turns: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Rows in the order of their turn (None: they are), and the first row of every turn, one past the last at the end."""
-    order = None if len(turn) < 2 or (turn[1:] >= turn[:-1]).all() else np.argsort(turn, kind="stable")
-    return order, np.concatenate([[0], np.cumsum(np.bincount(turn, minlength=turns))])
+def _order(turn: np.ndarray) -> np.ndarray | None:
+    """Rows in the order of their turn; None where they are."""
+    return None if (turn[1:] >= turn[:-1]).all() else np.argsort(turn, kind="stable")

@@ -152,6 +152,6 @@ def _product(
     lines = pieces.size("batch") * pieces.size("field0") * pieces.size("field1")
     at.execute(
         p.codelet("" if plan.by_row else plan.method) + ("Row" if plan.by_row else ""), f"product{suffix}", tile, **{f: runs.windows(pieces) for f, runs in operands.items()},
-        shape=shape, out=goal.windows(pieces, tile, number), groups=pieces.size("groups"), width=width, taps=p.taps // p.sizes[7] * pieces.size("kernel"),
+        shape=shape, out=goal.windows(pieces, tile, number), groups=pieces.size("groups"), width=width, taps=p.taps_beside * pieces.size("kernel"),
         lines=lines,
     )  # fmt: skip

@@ -153,7 +153,7 @@ def map_weights(at: Lowering, stored: Tensor, plan: ConvPlan, tiles: np.ndarray)
     """Every piece of the weights over the tiles that read it: its rows in runs of even length."""
     p = plan.problem
     each = p.taps * p.tap_elements
-    line_of_taps = each // p.sizes[7]
+    line_of_taps = p.taps_beside * p.tap_elements
     readers = np.moveaxis(tiles.reshape(-1, *tiles.shape[4:]), 0, -1)  # groups, a, y, kernel, readers
     g, a, y, k = (i.reshape(-1) for i in np.indices(readers.shape[:4]))
     gb, ab, yb, kb = (plan.bounds[n] for n in ("groups", "a", "y", "kernel"))

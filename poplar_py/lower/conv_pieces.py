@@ -148,7 +148,7 @@ def weight_rows(plan: ConvPlan) -> Any:
     """Rows of weights that pieces read or make: one for every group and block on the side the rows are for."""
     p = plan.problem
     each = p.taps * p.tap_elements
-    of_taps = each // p.sizes[7]
+    of_taps = p.taps_beside * p.tap_elements
     turned = p.kind == INPUT_GRADIENT
     row_axis, col_axis = ("a", "y") if turned else ("y", "a")
     row_blocks, col_blocks = (p.a_blocks, p.y_blocks) if turned else (p.y_blocks, p.a_blocks)

@@ -88,7 +88,7 @@ def price(
     x0, x1, x2 = (_extents(p, d, parts) for d in range(3))
     a = (n * g * ab * x0 * x1, x2 * p.a_width)
     y = (n * g * yb * f0 * f1, f2 * p.y_width)
-    taps = p.taps // p.sizes[7] * k
+    taps = p.taps_beside * k
     each = taps * p.tap_elements
     forward = p.kind != INPUT_GRADIENT
     w = (g * yb, ab * each) if forward else (g * ab, yb * each)

@@ -49,6 +49,11 @@ class Problem:
         return next((d for d, r in enumerate(self.reaches) if r.taps > 1), 0)
 
     @property
+    def taps_beside(self) -> int:
+        """Taps that no cut of the kernel parts: those of one place on its axis."""
+        return self.taps // self.reaches[self.kernel_axis].taps
+
+    @property
     def together(self) -> bool:
         """Whether blocks hold the channels of several groups."""
         return self.held > 1

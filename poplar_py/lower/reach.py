@@ -67,6 +67,8 @@ class Reach:
 
     def some(self, begin: int, end: int) -> Reach:
         """The meetings at taps [begin, end), numbered from 0."""
+        if (begin, end) == (0, self.taps):
+            return self
         low, high = (min(max(limit, begin), end) - begin for limit in self.taps_used)
         return replace(
             self, taps=end - begin, offset=self.offset + self.tap_step * begin, tap_range=(low, max(low, high))
